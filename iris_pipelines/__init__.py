@@ -1,0 +1,1 @@
+"""IRIS Pipelines: exact messaging analytics on Dagster, dbt and PostgreSQL."""

@@ -1,0 +1,54 @@
+"""The command `iris`: reads the settings, calls the library, prints what happened.
+
+A module holds the commands of one area. Heavy imports stand inside the commands, so that `iris --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from iris_pipelines.cli import database
+from iris_pipelines.cli.console import fail, print_error
+from iris_pipelines.domain.errors import IrisError
+
+app = typer.Typer(
+    name="iris",
+    help="Exact messaging analytics on Dagster, dbt and PostgreSQL.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.add_typer(database.app, name="db")
+app.add_typer(database.tenants, name="tenants")
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options of every command."""
+    context.obj = {"debug": debug}
+
+
+def main() -> None:
+    """Run a command: exit code 0 is well, 1 a problem, 2 wrong usage."""
+    debug = "--debug" in sys.argv[1:2]
+    try:
+        app(standalone_mode=True)
+    except IrisError as error:
+        if debug:
+            raise
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except Exception as error:  # the last resort: whatever it is, a person reads one sentence
+        if debug:
+            raise
+        print_error(f"{type(error).__name__}: {error}")
+        fail("this was not expected; run `iris --debug ...` to see where it happened")

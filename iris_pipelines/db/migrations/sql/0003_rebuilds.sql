@@ -1,0 +1,42 @@
+-- Who builds on the event log, which of their hours are stale, and the windows that a run replaces.
+
+create table iris.event_consumers (
+    consumer text primary key,
+    grain text not null check (grain in ('hour', 'day')),
+    registered_at timestamptz not null default clock_timestamp()
+);
+comment on table iris.event_consumers is
+'Relations built from the event log; each gets its own stale hours from iris.touched_hours.';
+
+create table iris.stale_hours (
+    consumer text not null,
+    hour timestamptz not null,
+    noted_at timestamptz not null default clock_timestamp()
+);
+comment on table iris.stale_hours is
+'Hours that a consumer must rebuild. Deleted in the transaction that replaces the window, so that one that fails loses nothing.';
+
+create index stale_hours_by_consumer on iris.stale_hours (consumer, hour);
+
+create table iris.rebuild_windows (
+    rebuild_id uuid not null,
+    window_start timestamptz not null,
+    window_end timestamptz not null,
+    requested_at timestamptz not null default clock_timestamp(),
+    primary key (rebuild_id, window_start),
+    check (window_start < window_end)
+);
+comment on table iris.rebuild_windows is
+'What one run is to replace: any set of windows, each within one UTC day.';
+
+create table iris.rebuilt_windows (
+    rebuild_id uuid not null,
+    relation text not null,
+    window_start timestamptz not null,
+    window_end timestamptz not null,
+    row_count bigint not null,
+    rebuilt_at timestamptz not null default clock_timestamp(),
+    primary key (rebuild_id, relation, window_start)
+);
+comment on table iris.rebuilt_windows is
+'What a run did replace, written in the transaction that replaced it.';

@@ -1,0 +1,99 @@
+"""Bring the database to the schema that this code expects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from iris_pipelines.db.migrations import MIGRATIONS
+from iris_pipelines.domain.errors import IrisError
+
+OLDEST_SERVER = 15
+_UPGRADE_LOCK = 0x1215
+
+
+class SchemaError(IrisError):
+    """The database cannot be brought to, or is not at, the schema that this code expects."""
+
+
+@dataclass(frozen=True)
+class SchemaStatus:
+    """Where a database stands: `current` is None before the first upgrade."""
+
+    current: str | None
+    expected: str
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing is left to upgrade."""
+        return self.current == self.expected
+
+
+def upgrade(url: str) -> SchemaStatus:
+    """Apply the missing migrations, one transaction each; a second upgrade at the same time waits.
+
+    Returns the status before the upgrade. Raises SchemaError on a server older than PostgreSQL 15, or on a
+    database that a newer release of this code has migrated.
+    """
+    engine = _engine(url)
+    with engine.connect() as connection:
+        _require_server_version(connection)
+        connection.execute(sqlalchemy.text("select pg_advisory_lock(:key)"), {"key": _UPGRADE_LOCK})
+        connection.execute(sqlalchemy.text("create schema if not exists iris"))
+        connection.commit()
+        before = _status(connection)
+        if before.current is not None and before.current not in _known_revisions():
+            raise SchemaError(
+                f"the database is at schema {before.current}, which this release does not know: use a newer release"
+            )
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+    engine.dispose()
+    return before
+
+
+def status(url: str) -> SchemaStatus:
+    """Where the database stands, without changing it."""
+    engine = _engine(url)
+    with engine.connect() as connection:
+        result = _status(connection)
+    engine.dispose()
+    return result
+
+
+def _status(connection: sqlalchemy.Connection) -> SchemaStatus:
+    context = MigrationContext.configure(
+        connection, opts={"version_table": "schema_version", "version_table_schema": "iris"}
+    )
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise SchemaError(f"no migrations found in {MIGRATIONS}")
+    return SchemaStatus(context.get_current_revision(), head)
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _engine(url: str) -> sqlalchemy.Engine:
+    rest = url.partition("://")[2]
+    return sqlalchemy.create_engine(f"postgresql+psycopg://{rest}", poolclass=sqlalchemy.NullPool)
+
+
+def _require_server_version(connection: sqlalchemy.Connection) -> None:
+    number = int(connection.execute(sqlalchemy.text("show server_version_num")).scalar_one())
+    if number // 10_000 < OLDEST_SERVER:
+        raise SchemaError(f"PostgreSQL {number // 10_000} is too old: IRIS needs {OLDEST_SERVER} or newer")

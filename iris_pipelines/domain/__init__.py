@@ -1,0 +1,1 @@
+"""Words, formulas and windows of the domain: no I/O, no framework."""

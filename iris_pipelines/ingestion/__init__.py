@@ -1,0 +1,1 @@
+"""How events come in: read, validated, deduplicated, stored, with their effects on messages and contacts."""

@@ -1,0 +1,46 @@
+"""Every environment variable that IRIS reads. Only the command line and `definitions.py` build it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What a deployment decides; docs/operations.md lists the same names and a test compares."""
+
+    model_config = SettingsConfigDict(env_prefix="IRIS_", frozen=True, env_ignore_empty=True)
+
+    home: Path = Field(default=Path(".iris"), description="Where the embedded server and Dagster keep their state.")
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="A PostgreSQL 15+ server to use; unset starts the embedded one under IRIS_HOME.",
+    )
+    pg_bindir: Path | None = Field(
+        default=None, description="Where to find initdb and postgres for the embedded server; unset searches."
+    )
+    history_start: date = Field(
+        default=date(2020, 1, 1),
+        description="Events before this UTC day are rejected; also the first partition.",
+    )
+    landing_url: str | None = Field(
+        default=None,
+        description="A folder or s3://, gs://, az:// prefix that is watched for event files; unset watches nothing.",
+    )
+    ui_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens; it has no login.")
+    ui_port: int = Field(default=3000, ge=1, le=65535, description="The port of the Dagster UI.")
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("expected postgresql://user:password@host:port/database")
+        return url

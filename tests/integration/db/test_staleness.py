@@ -1,0 +1,116 @@
+import threading
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from iris_pipelines.db.database import Database
+from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers, request_rebuild
+from iris_pipelines.domain.windows import DAY, HOUR, Window
+
+NOW = datetime(2026, 11, 3, 12, 30, tzinfo=UTC)
+MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+def insert_event(database: Database, timestamp: datetime) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into iris.analytics_events (tenant_id, event_type, timestamp) values (%s, 'message.sent', %s)",
+            (uuid4(), timestamp),
+        )
+
+
+def test_an_event_makes_its_hour_and_its_day_stale_and_nothing_else(database: Database) -> None:
+    register_consumers(database, {"analytics.hourly": Grain.HOUR, "analytics.daily": Grain.DAY})
+    insert_event(database, MONDAY + timedelta(hours=3, minutes=20))
+
+    plan = {stale.consumer: stale.windows(now=NOW) for stale in plan_stale(database, now=NOW)}
+
+    three = MONDAY + 3 * HOUR
+    assert plan == {
+        "analytics.hourly": [Window(three, three + HOUR)],
+        "analytics.daily": [Window(MONDAY, MONDAY + DAY)],
+    }
+
+
+def test_hours_that_have_not_closed_wait_and_today_ends_at_the_last_closed_hour(database: Database) -> None:
+    register_consumers(database, {"analytics.daily": Grain.DAY})
+    insert_event(database, NOW - 2 * HOUR)
+    insert_event(database, NOW)
+
+    (stale,) = plan_stale(database, now=NOW)
+    assert stale.hours == (datetime(2026, 11, 3, 10, tzinfo=UTC),)
+    assert stale.windows(now=NOW) == [Window(datetime(2026, 11, 3, tzinfo=UTC), datetime(2026, 11, 3, 12, tzinfo=UTC))]
+
+    (later,) = plan_stale(database, now=NOW + HOUR)
+    assert later.hours[-1] == datetime(2026, 11, 3, 12, tzinfo=UTC)
+
+
+def test_update_delete_and_truncate_are_noted_as_inserts_are(database: Database) -> None:
+    register_consumers(database, {"analytics.hourly": Grain.HOUR})
+    insert_event(database, MONDAY)
+
+    def hours_after(statement: str) -> list[datetime]:
+        with database.transaction() as connection:
+            connection.execute("delete from iris.stale_hours")
+            connection.execute("delete from iris.touched_hours")
+            connection.execute(statement)  # type: ignore[arg-type]
+        return [hour for stale in plan_stale(database, now=NOW) for hour in stale.hours]
+
+    assert hours_after("update iris.analytics_events set timestamp = timestamp - interval '1 day'") == [
+        MONDAY - DAY,
+        MONDAY,
+    ]
+    assert hours_after("update iris.analytics_events set cost = 1 where false") == []
+    assert hours_after("truncate iris.analytics_events") == [MONDAY - DAY]
+    insert_event(database, MONDAY)
+    assert hours_after("delete from iris.analytics_events") == [MONDAY]
+
+
+def test_a_new_consumer_has_every_hour_with_events_to_build(database: Database) -> None:
+    insert_event(database, MONDAY)
+    insert_event(database, MONDAY + 5 * HOUR)
+    plan_stale(database, now=NOW)
+    register_consumers(database, {"analytics.hourly": Grain.HOUR})
+    register_consumers(database, {"analytics.hourly": Grain.HOUR})
+
+    (stale,) = plan_stale(database, now=NOW)
+    assert stale.hours == (MONDAY, MONDAY + 5 * HOUR)
+
+
+def test_a_slow_transaction_that_commits_after_a_later_one_was_planned_is_not_lost(
+    database: Database,
+) -> None:
+    register_consumers(database, {"analytics.hourly": Grain.HOUR})
+    inserted, may_commit = threading.Event(), threading.Event()
+
+    def slow_writer() -> None:
+        with database.transaction() as connection:
+            connection.execute(
+                "insert into iris.analytics_events (tenant_id, event_type, timestamp) values (%s, 'a.b', %s)",
+                (uuid4(), MONDAY),
+            )
+            inserted.set()
+            may_commit.wait(30)
+
+    writer = threading.Thread(target=slow_writer)
+    writer.start()
+    assert inserted.wait(30)
+    insert_event(database, MONDAY + HOUR)
+    (first,) = plan_stale(database, now=NOW)
+    assert first.hours == (MONDAY + HOUR,)
+    may_commit.set()
+    writer.join()
+
+    (second,) = plan_stale(database, now=NOW)
+    assert second.hours == (MONDAY, MONDAY + HOUR)
+
+
+def test_a_rebuild_is_requested_in_windows_within_a_day(database: Database) -> None:
+    with database.transaction() as connection:
+        rebuild_id = request_rebuild(
+            connection, [Window(MONDAY - HOUR, MONDAY + HOUR), Window(MONDAY + HOUR, MONDAY + 2 * HOUR)]
+        )
+        rows = connection.execute(
+            "select window_start, window_end from iris.rebuild_windows where rebuild_id = %s order by 1",
+            (rebuild_id,),
+        ).fetchall()
+    assert rows == [(MONDAY - HOUR, MONDAY), (MONDAY, MONDAY + 2 * HOUR)]
