@@ -47,3 +47,16 @@ class ColumnBatch:
 
 
 EventBatch = ObjectBatch | ColumnBatch
+
+
+def record_at(batch: EventBatch, position: int) -> dict[str, Any] | Malformed:
+    """One record of a batch as a JSON object, counted from 0."""
+    if isinstance(batch, ObjectBatch):
+        return batch.records[position]
+    row: dict[str, Any] = batch.columns.slice(position, 1).to_pylist()[0]
+    return row
+
+
+def line_at(batch: EventBatch, position: int) -> int:
+    """Where in its source a record stands, from 1."""
+    return batch.lines[position] if isinstance(batch, ObjectBatch) else batch.first_line + position

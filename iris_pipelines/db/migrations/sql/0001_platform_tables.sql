@@ -95,3 +95,12 @@ create table iris.suppression_list (
     primary key (tenant_id, id),
     unique (tenant_id, address, channel)
 );
+
+-- One spelling for one address, however a writer has it: numbers without punctuation, the rest as mail has it.
+create function iris.normalised_address(channel text, address text) returns text
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp
+return case
+    when lower(trim(channel)) in ('sms', 'voice', 'whatsapp') then regexp_replace(address, '[[:space:]()\[\]-]', '', 'g')
+    when lower(trim(channel)) = 'email' then lower(trim(address))
+    else trim(address)
+end;

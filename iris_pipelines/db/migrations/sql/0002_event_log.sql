@@ -141,6 +141,10 @@ create table iris.rejected_events (
     replayed_at timestamptz
 );
 
+-- Loading a file again must not pile up what it rejected before.
+create unique index open_rejected_events on iris.rejected_events (md5(payload), line, md5(source))
+nulls not distinct where replayed_at is null;
+
 create table iris.ingested_files (
     sha256 text primary key check (sha256 ~ '^[0-9a-f]{64}$'),
     source text not null,

@@ -1,0 +1,36 @@
+"""What an event changes besides the event log: messages, bounces, suppressed addresses, contacts.
+
+The effects are those of newly stored events only, in the transaction that stores them. They do not depend on the
+order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from iris_pipelines.db.database import Connection, queries
+from iris_pipelines.domain.messages import STATUS_AFTER, STATUSES
+
+EMAIL_STATUSES: Sequence[str] = ("bounced", "complained")
+"""What becomes of a contact's address, from bad to worse."""
+
+TYPES_WITH_EFFECTS: Sequence[str] = (
+    *STATUS_AFTER,
+    "message.opened",
+    "link.clicked",
+    "email.hard_bounce",
+    "email.soft_bounce",
+    "email.complaint",
+    "message.unsubscribed",
+)
+
+
+def apply_effects(connection: Connection) -> None:
+    """Apply the effects of the events in the temporary table `stored_events`."""
+    if not queries().has_stored_events(connection):
+        return
+    queries().lock_messages_of_stored_events(connection)
+    queries().update_messages(connection, statuses=list(STATUSES))
+    queries().add_bounces(connection)
+    queries().suppress_addresses(connection)
+    queries().update_contacts(connection, email_statuses=list(EMAIL_STATUSES))
