@@ -3,33 +3,41 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export UV_COMPILE_BYTECODE := 1
+export UV_LINK_MODE := copy
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .PHONY: run test setup check docs bench lock
 
-run: setup ## set up, then the main job: load, build, serve
-	$(BIN)/iris demo
+run: setup ## set up, then the main job: load two weeks of traffic, build everything, serve the UI
+	@$(BIN)/iris demo
 
 test: setup ## set up, then every test
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 setup: .venv/installed ## make .venv from the lock file
 
 .venv/installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --only-binary :all: --requirement bootstrap.lock
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	touch $@
+	@echo "installing into .venv (a minute on a fresh machine)"
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "IRIS needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep --only-matching '^uv==[0-9.]*' requirements.lock)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
 
 check: setup ## everything that reads the code without running it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint iris_pipelines dbt_project
+	$(BIN)/sqlfluff lint --processes 2 iris_pipelines dbt_project
+	$(BIN)/dbt --quiet --warn-error-options '{"error": ["Deprecations"]}' parse --project-dir dbt_project --profiles-dir dbt_project
+	$(BIN)/dagster definitions validate --workspace workspace.yaml --log-level warning
+
+bench: setup ## every benchmark: ratios against a baseline of the same run
+	@$(BIN)/iris bench
 
 lock: ## resolve the dependencies anew
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --upgrade \
 		--python-version 3.11 --custom-compile-command "make lock" --quiet --output-file requirements.lock

@@ -44,3 +44,7 @@ class Settings(BaseSettings):
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("expected postgresql://user:password@host:port/database")
         return url
+
+    def configured_url(self) -> str | None:
+        """IRIS_DATABASE_URL in the clear, if it is set."""
+        return None if self.database_url is None else self.database_url.get_secret_value()

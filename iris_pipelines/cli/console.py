@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from iris_pipelines.db import embedded
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.embedded import EmbeddedServer
 from iris_pipelines.domain.errors import IrisError
@@ -41,9 +42,7 @@ def embedded_server(settings: Settings) -> EmbeddedServer:
 
 def database_url(settings: Settings) -> str:
     """The URL of the database; starts the embedded server if that is the one to use."""
-    if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
-    return embedded_server(settings).start()
+    return embedded.database_url(settings.configured_url(), home=settings.home, bindir=settings.pg_bindir)
 
 
 @contextmanager

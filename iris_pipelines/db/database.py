@@ -21,7 +21,7 @@ _CONNECT_SECONDS = 10.0
 
 
 class DatabaseUnavailable(IrisError):
-    """No connection could be made; the message says to where, and never the password."""
+    """The database cannot be reached, or cannot store more; the message never shows the password."""
 
 
 @cache
@@ -56,6 +56,17 @@ class Database:
         try:
             with connection.transaction():
                 yield connection
+        except psycopg.errors.DiskFull as error:
+            raise DatabaseUnavailable(
+                f"the disk of {without_password(self.url)} is full: nothing of this was stored; "
+                "make room and run it again"
+            ) from error
+        except psycopg.OperationalError as error:
+            if not connection.broken:
+                raise
+            raise DatabaseUnavailable(
+                f"lost the connection to {without_password(self.url)}: nothing of this was stored"
+            ) from error
         finally:
             self._pool.putconn(connection)
 

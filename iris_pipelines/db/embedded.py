@@ -239,6 +239,11 @@ class EmbeddedServer:
             yield
 
 
+def database_url(configured: str | None, *, home: Path, bindir: Path | None) -> str:
+    """The URL to connect to: the configured server's, else that of the embedded one, started if need be."""
+    return configured if configured is not None else EmbeddedServer(home / "postgres", bindir=bindir).start()
+
+
 def _answers(access: _Access, *, database: str = DATABASE) -> bool:
     try:
         psycopg.connect(access.url(database), connect_timeout=2).close()

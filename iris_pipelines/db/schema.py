@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy
@@ -10,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from iris_pipelines.db.database import DatabaseUnavailable, without_password
 from iris_pipelines.db.migrations import MIGRATIONS
 from iris_pipelines.domain.errors import IrisError
 
@@ -40,8 +43,7 @@ def upgrade(url: str) -> SchemaStatus:
     Returns the status before the upgrade. Raises SchemaError on a server older than PostgreSQL 15, or on a
     database that a newer release of this code has migrated.
     """
-    engine = _engine(url)
-    with engine.connect() as connection:
+    with _connected(url) as connection:
         _require_server_version(connection)
         connection.execute(sqlalchemy.text("select pg_advisory_lock(:key)"), {"key": _UPGRADE_LOCK})
         connection.execute(sqlalchemy.text("create schema if not exists iris"))
@@ -55,17 +57,13 @@ def upgrade(url: str) -> SchemaStatus:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
-    engine.dispose()
     return before
 
 
 def status(url: str) -> SchemaStatus:
     """Where the database stands, without changing it."""
-    engine = _engine(url)
-    with engine.connect() as connection:
-        result = _status(connection)
-    engine.dispose()
-    return result
+    with _connected(url) as connection:
+        return _status(connection)
 
 
 def _status(connection: sqlalchemy.Connection) -> SchemaStatus:
@@ -88,9 +86,20 @@ def _config() -> Config:
     return config
 
 
-def _engine(url: str) -> sqlalchemy.Engine:
+@contextmanager
+def _connected(url: str) -> Iterator[sqlalchemy.Connection]:
     rest = url.partition("://")[2]
-    return sqlalchemy.create_engine(f"postgresql+psycopg://{rest}", poolclass=sqlalchemy.NullPool)
+    engine = sqlalchemy.create_engine(f"postgresql+psycopg://{rest}", poolclass=sqlalchemy.NullPool)
+    try:
+        connection = engine.connect()
+    except sqlalchemy.exc.OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[-1]
+        raise DatabaseUnavailable(f"cannot connect to {without_password(url)}: {reason}") from error
+    try:
+        yield connection
+    finally:
+        connection.close()
+        engine.dispose()
 
 
 def _require_server_version(connection: sqlalchemy.Connection) -> None:

@@ -7,12 +7,12 @@ one transaction: what it deleted was committed before it read, and what comes la
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID, uuid4
 
 from iris_pipelines.db.database import Connection, Database, queries
 from iris_pipelines.domain.windows import DAY, Window, closed_before, merged
@@ -61,10 +61,10 @@ def plan_stale(db: Database, *, now: datetime) -> list[StaleConsumer]:
     return [StaleConsumer(consumer, Grain(grain), tuple(found)) for (consumer, grain), found in hours.items()]
 
 
-def request_rebuild(connection: Connection, windows: Iterable[Window]) -> uuid.UUID:
+def request_rebuild(connection: Connection, windows: Iterable[Window], *, rebuild_id: UUID | None = None) -> UUID:
     """Note the windows that one run is to replace, split at UTC midnights; the run knows them by the id returned."""
-    rebuild_id = uuid.uuid4()
-    pieces: Sequence[Window] = [piece for window in merged(windows) for piece in window.split(DAY)]
+    rebuild_id = rebuild_id or uuid4()
+    pieces = [piece for window in merged(windows) for piece in window.split(DAY)]
     queries().request_window(
         connection,
         [{"rebuild_id": rebuild_id, "window_start": piece.start, "window_end": piece.end} for piece in pieces],

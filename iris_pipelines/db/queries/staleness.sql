@@ -52,19 +52,8 @@ order by stale.consumer, stale.hour;
 -- name: request_window(rebuild_id, window_start, window_end)*!
 -- Notes one window that a rebuild is to replace.
 insert into iris.rebuild_windows (rebuild_id, window_start, window_end)
-values (:rebuild_id, :window_start, :window_end);
-
--- name: rebuilt_windows(rebuild_id)
--- What a rebuild replaced.
-select
-    relation,
-    window_start,
-    window_end,
-    row_count,
-    rebuilt_at
-from iris.rebuilt_windows
-where rebuild_id = :rebuild_id
-order by relation, window_start;
+values (:rebuild_id, :window_start, :window_end)
+on conflict (rebuild_id, window_start) do nothing;
 
 -- name: forget_rebuilds(before)!
 -- Rebuilds requested before an instant: their record is of no more use.
@@ -75,3 +64,53 @@ with forgotten as (
 
 delete from iris.rebuilt_windows
 where rebuilt_at < :before;
+
+-- name: rebuilt_rows(rebuild_id)
+-- What a rebuild replaced, relation by relation.
+select
+    relation,
+    count(*) as windows,
+    sum(row_count)::bigint as row_count
+from iris.rebuilt_windows
+where rebuild_id = :rebuild_id
+group by relation
+order by relation;
+
+-- name: built_views()
+-- The views that are there, with the checksum of the file they were made from.
+select
+    relation,
+    checksum
+from iris.built_views
+where to_regclass(relation) is not null;
+
+-- name: note_built_view(relation, checksum)!
+insert into iris.built_views (relation, checksum)
+values (:relation, :checksum)
+on conflict (relation) do update set checksum = excluded.checksum, built_at = clock_timestamp();
+
+-- name: requested_windows(rebuild_id)
+select
+    window_start,
+    window_end
+from iris.rebuild_windows
+where rebuild_id = :rebuild_id
+order by window_start;
+
+-- name: server_time()$
+select clock_timestamp();
+
+-- name: rebuild_progress(since)^
+-- How many windows were requested since an instant, and how many of them have been replaced in at least one relation.
+select
+    count(*) as requested,
+    count(*) filter (
+        where exists (
+            select from iris.rebuilt_windows as rebuilt
+            where
+                rebuilt.rebuild_id = requested.rebuild_id
+                and rebuilt.window_start = requested.window_start
+        )
+    ) as rebuilt
+from iris.rebuild_windows as requested
+where requested.requested_at >= :since;

@@ -40,3 +40,26 @@ create table iris.rebuilt_windows (
 );
 comment on table iris.rebuilt_windows is
 'What a run did replace, written in the transaction that replaced it.';
+
+create table iris.built_views (
+    relation text primary key,
+    checksum text not null,
+    built_at timestamptz not null default clock_timestamp()
+);
+comment on table iris.built_views is
+'Views that dbt made, with the checksum of the file they were made from: they are made anew only when that changes.';
+
+create table iris.system_alerts (
+    id uuid primary key default gen_random_uuid(),
+    tenant_id uuid references iris.tenants on delete cascade,
+    alert_type text not null,
+    severity text not null check (severity in ('info', 'warning', 'critical')),
+    message text not null,
+    data jsonb not null default '{}',
+    created_at timestamptz not null default clock_timestamp()
+);
+comment on table iris.system_alerts is
+'What somebody should know. tenant_id is null where it concerns the pipelines themselves.';
+
+create unique index system_alerts_once_a_run on iris.system_alerts ((data ->> 'run_id'))
+where alert_type = 'run_failure';

@@ -1,0 +1,1 @@
+"""The read path: what the marts and the event log say."""

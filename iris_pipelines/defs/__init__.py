@@ -1,0 +1,40 @@
+"""The Dagster rim: assets, checks, jobs, schedules and sensors, each a few lines around a call of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from iris_pipelines.db.staleness import Grain
+from iris_pipelines.defs import jobs, schedules
+from iris_pipelines.defs.assets.event_log import event_log
+from iris_pipelines.defs.assets.rollups import rollup_assets
+from iris_pipelines.defs.checks import recount_check
+from iris_pipelines.defs.partitions import daily, hourly
+from iris_pipelines.defs.resources import dbt_project, production_resources
+from iris_pipelines.defs.sensors.landing import landing_files_sensor
+from iris_pipelines.defs.sensors.late_events import late_events_sensor
+from iris_pipelines.defs.sensors.run_failures import run_failure_sensor
+from iris_pipelines.settings import Settings
+
+
+def build_defs(settings: Settings, resources: Mapping[str, object] | None = None) -> dg.Definitions:
+    """Assemble the code location; a test passes its fakes by resource name."""
+    hours, days = hourly(settings.history_start), daily(settings.history_start)
+    hourly_rollups, daily_rollups = jobs.rollup_jobs(hours, days)
+    return dg.Definitions(
+        assets=[event_log(hours), *rollup_assets(dbt_project(settings.home).manifest(), hours, days)],
+        asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
+        jobs=[
+            hourly_rollups,
+            daily_rollups,
+            jobs.stale_windows_job,
+            jobs.landing_files_job,
+            jobs.event_partitions_job,
+        ],
+        schedules=schedules.schedules(hourly_rollups, daily_rollups),
+        sensors=[late_events_sensor, landing_files_sensor, run_failure_sensor],
+        resources={**production_resources(settings), **(resources or {})},
+        executor=dg.in_process_executor,
+    )

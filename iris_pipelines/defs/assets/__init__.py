@@ -1,0 +1,1 @@
+"""Software-defined assets, by the area of what they produce."""

@@ -1,0 +1,121 @@
+"""dbt models as assets, one definition per cadence: models rebuilt by hour, by day, and views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from iris_pipelines.db.staleness import Grain
+from iris_pipelines.defs.dbt import DbtBuild, DbtProject
+from iris_pipelines.defs.rebuild_metadata import rebuild_metadata
+from iris_pipelines.defs.rebuilds import RebuildPlan, closed_part, rebuild, windowed_models
+from iris_pipelines.defs.resources import Clock, DatabaseResource
+from iris_pipelines.domain.windows import Window
+
+
+class IrisDbtTranslator(DagsterDbtTranslator):
+    """Asset keys say where the rows are: `[schema, relation]`. A mart's group is its dbt folder."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """`[schema, relation]` for a model, what its meta says for a source."""
+        if dbt_resource_props["resource_type"] == "source":
+            return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["alias"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The innermost folder."""
+        return str(dbt_resource_props["fqn"][-2])
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
+        """The team that keeps the models."""
+        return ["team:data"]
+
+
+TRANSLATOR = IrisDbtTranslator()
+
+
+def rollup_assets(
+    manifest: Mapping[str, Any],
+    hourly: dg.HourlyPartitionsDefinition,
+    daily: dg.DailyPartitionsDefinition,
+) -> list[dg.AssetsDefinition]:
+    """The dbt models: those rebuilt by hour, those rebuilt by day, and the views that they read."""
+
+    @dbt_assets(
+        manifest=manifest,
+        select="tag:hourly",
+        name="hourly_models",
+        partitions_def=hourly,
+        dagster_dbt_translator=TRANSLATOR,
+    )
+    def hourly_models(
+        context: dg.AssetExecutionContext, database: DatabaseResource, dbt: DbtProject, clock: Clock
+    ) -> Iterator[Any]:
+        yield from _rebuild_partitions(context, Grain.HOUR, database, dbt, clock)
+
+    @dbt_assets(
+        manifest=manifest,
+        select="tag:daily",
+        name="daily_models",
+        partitions_def=daily,
+        dagster_dbt_translator=TRANSLATOR,
+    )
+    def daily_models(
+        context: dg.AssetExecutionContext, database: DatabaseResource, dbt: DbtProject, clock: Clock
+    ) -> Iterator[Any]:
+        yield from _rebuild_partitions(context, Grain.DAY, database, dbt, clock)
+
+    @dbt_assets(
+        manifest=manifest,
+        exclude="tag:hourly tag:daily",
+        name="views",
+        dagster_dbt_translator=TRANSLATOR,
+    )
+    def views(context: dg.AssetExecutionContext, database: DatabaseResource, dbt: DbtProject) -> Iterator[Any]:
+        names = [node["name"] for node in _selected(context, dbt)]
+        build = dbt.build(database.get().url, names)
+        yield from dagster_events(build, dbt, context)
+        build.raise_failures()
+
+    return [hourly_models, daily_models, views]
+
+
+def dagster_events(
+    build: DbtBuild, dbt: DbtProject, context: dg.AssetExecutionContext | dg.OpExecutionContext
+) -> Iterator[Any]:
+    """What dbt reported, as dagster-dbt translates it: outputs or materializations of models, results of tests."""
+    manifest = dbt.manifest()
+    for raw in build.events:
+        message = DbtCoreCliEventMessage(raw_event=dict(raw), event_history_metadata={})
+        yield from message.to_default_asset_events(manifest, TRANSLATOR, context=context)
+
+
+def _rebuild_partitions(
+    context: dg.AssetExecutionContext, grain: Grain, database: DatabaseResource, dbt: DbtProject, clock: Clock
+) -> Iterator[Any]:
+    """Rebuild the run's partitions, however many, in one invocation of dbt."""
+    selected = {node["name"] for node in _selected(context, dbt)}
+    models = tuple(model for model in windowed_models(dbt.manifest()) if model.name in selected)
+    asked = Window(*context.partition_time_window)
+    plan = RebuildPlan(grain, models, closed_part(asked, now=clock.now()))
+    # The run's own id: the checks of this run find its windows by it.
+    done = rebuild(database.get(), dbt, plan, rebuild_id=UUID(context.run_id))
+    metadata = rebuild_metadata(database.get(), done)
+    for event in dagster_events(done.build, dbt, context):
+        if isinstance(event, dg.Output):
+            added = metadata[context.asset_key_for_output(event.output_name)]
+            yield dg.Output(None, output_name=event.output_name, metadata={**event.metadata, **added})
+        else:
+            yield event
+    done.build.raise_failures()
+
+
+def _selected(context: dg.AssetExecutionContext, dbt: DbtProject) -> list[Mapping[str, Any]]:
+    keys = context.selected_asset_keys
+    models = (node for node in dbt.manifest()["nodes"].values() if node["resource_type"] == "model")
+    return [node for node in models if TRANSLATOR.get_asset_key(node) in keys]

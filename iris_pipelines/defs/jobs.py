@@ -1,0 +1,39 @@
+"""Jobs: what schedules and sensors ask for, and what `iris refresh` and `iris backfill` run."""
+
+from __future__ import annotations
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from iris_pipelines.defs.ops import ingest_landing_files, maintain_event_partitions, rebuild_stale_windows
+
+# A run that hangs would hold back every rebuild after it: run monitoring ends it.
+_MAX_RUNTIME = {"dagster/max_runtime": str(4 * 3600)}
+
+
+@dg.job(tags=_MAX_RUNTIME)
+def stale_windows_job() -> None:
+    """Rebuild what late, corrected or erased events made stale, and the hours that have just closed."""
+    rebuild_stale_windows()
+
+
+@dg.job(tags=_MAX_RUNTIME)
+def landing_files_job() -> None:
+    """Load the event files that are new in the landing zone."""
+    ingest_landing_files()
+
+
+@dg.job(tags=_MAX_RUNTIME)
+def event_partitions_job() -> None:
+    """Keep the event log's daily partitions ahead of the clock."""
+    maintain_event_partitions()
+
+
+def rollup_jobs(
+    hourly: dg.HourlyPartitionsDefinition, daily: dg.DailyPartitionsDefinition
+) -> tuple[UnresolvedAssetJobDefinition, UnresolvedAssetJobDefinition]:
+    """Every model rebuilt by hour, and every model rebuilt by day, with their checks."""
+    return (
+        dg.define_asset_job("hourly_rollups_job", "tag:hourly", partitions_def=hourly, tags=_MAX_RUNTIME),
+        dg.define_asset_job("daily_rollups_job", "tag:daily", partitions_def=daily, tags=_MAX_RUNTIME),
+    )

@@ -1,0 +1,119 @@
+"""Ops: work that is no asset of its own, because it concerns any set of partitions or the world outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from iris_pipelines.analytics.recount import recount
+from iris_pipelines.db.database import Database, queries
+from iris_pipelines.db.event_partitions import maintain_partitions
+from iris_pipelines.db.staleness import Grain
+from iris_pipelines.defs.announcements import announce
+from iris_pipelines.defs.assets.event_log import EVENT_LOG
+from iris_pipelines.defs.assets.rollups import dagster_events
+from iris_pipelines.defs.checks import NAMES, ROLLUPS, recount_metadata
+from iris_pipelines.defs.dbt import DbtProject
+from iris_pipelines.defs.rebuild_metadata import rebuild_metadata
+from iris_pipelines.defs.rebuilds import RebuildPlan, plan_rebuilds, rebuild, windowed_models
+from iris_pipelines.defs.resources import Clock, DatabaseResource, LandingZone
+from iris_pipelines.domain.windows import HOUR
+from iris_pipelines.ingestion.landing import ingest_new_landing_files
+
+_KEEP_REBUILDS = timedelta(days=30)
+
+
+@dg.op
+def rebuild_stale_windows(
+    context: dg.OpExecutionContext, database: DatabaseResource, dbt: DbtProject, clock: Clock
+) -> None:
+    """Rebuild exactly what no longer equals the event log: the hours that were touched, and their days."""
+    now = clock.now()
+    db = database.get()
+    plans = plan_rebuilds(db, windowed_models(dbt.manifest()), now=now)
+    touched = sorted({key for plan in plans if plan.grain is Grain.HOUR for key in _partition_keys(plan)})
+    announce(context, [dg.AssetMaterialization(EVENT_LOG, partition=key) for key in touched])
+    for plan in plans:
+        done = rebuild(db, dbt, plan)
+        metadata = rebuild_metadata(db, done)
+        for event in dagster_events(done.build, dbt, context):
+            if isinstance(event, dg.AssetMaterialization):
+                announce(context, _materializations(event, plan, metadata[event.asset_key]))
+            else:
+                _log(context, event)
+        done.build.raise_failures()
+        if ROLLUPS[plan.grain] in metadata:
+            _check(context, db, plan)
+
+
+@dg.op
+def ingest_landing_files(
+    context: dg.OpExecutionContext,
+    database: DatabaseResource,
+    landing_zone: LandingZone,
+    history_start: date,
+    clock: Clock,
+) -> None:
+    """Load every event file that is new in the landing zone, each once."""
+    if landing_zone.url is None:
+        raise dg.Failure("IRIS_LANDING_URL is not set: there is no landing zone to look at", allow_retries=False)
+    for result in ingest_new_landing_files(
+        database.get(), landing_zone.url, now=clock.now(), history_start=history_start
+    ):
+        context.log.info(str(result))
+
+
+@dg.op
+def maintain_event_partitions(context: dg.OpExecutionContext, database: DatabaseResource, clock: Clock) -> None:
+    """Make the partitions of the next days, and give up the record of rebuilds that nobody asks for any more."""
+    db = database.get()
+    made = maintain_partitions(db, now=clock.now())
+    with db.transaction() as connection:
+        queries().forget_rebuilds(connection, before=clock.now() - _KEEP_REBUILDS)
+    context.log.info(f"made {made} partitions")
+
+
+def _check(context: dg.OpExecutionContext, db: Database, plan: RebuildPlan) -> None:
+    """Recount what was rebuilt; a difference is reported as the failed check that it is, and fails the run."""
+    found = recount(db, plan.grain, plan.windows)
+    passed = found.differences == 0
+    _log(
+        context,
+        dg.AssetCheckEvaluation(
+            asset_key=ROLLUPS[plan.grain],
+            check_name=NAMES[plan.grain],
+            passed=passed,
+            metadata=recount_metadata(found, plan.windows),
+            blocking=True,
+        ),
+    )
+    if not passed:
+        raise dg.Failure(f"{found.differences} groups of {ROLLUPS[plan.grain].to_user_string()} differ from the events")
+
+
+def _log(context: dg.OpExecutionContext, event: dg.AssetCheckEvaluation | dg.AssetObservation) -> None:
+    # It takes the results of checks too; only its annotation does not say so.
+    context.log_event(event)  # type: ignore[arg-type]
+
+
+def _materializations(
+    built: dg.AssetMaterialization, plan: RebuildPlan, metadata: Mapping[str, Any]
+) -> list[dg.AssetMaterialization]:
+    """One for each partition of the plan."""
+    return [
+        dg.AssetMaterialization(built.asset_key, partition=key, metadata={**built.metadata, **metadata})
+        for key in _partition_keys(plan)
+    ]
+
+
+def _partition_keys(plan: RebuildPlan) -> list[str]:
+    if plan.grain is Grain.HOUR:
+        return [f"{hour:%Y-%m-%d-%H:%M}" for hour in _hours(plan)]
+    return [f"{window.start:%Y-%m-%d}" for window in plan.windows]
+
+
+def _hours(plan: RebuildPlan) -> list[datetime]:
+    return [hour.start for window in plan.windows for hour in window.split(HOUR)]

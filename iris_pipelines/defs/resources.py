@@ -1,0 +1,64 @@
+"""What assets, checks and sensors are handed by name. Nothing connects before it is used.
+
+They are plain objects, not configuration: their values (a database's password) never show in the UI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from iris_pipelines.db.database import Database
+from iris_pipelines.db.embedded import database_url
+from iris_pipelines.defs.dbt import DbtProject
+from iris_pipelines.settings import Settings
+
+
+class DatabaseResource:
+    """The database, connected when it is first asked for."""
+
+    def __init__(self, url: Callable[[], str]) -> None:
+        self._url = url
+
+    def get(self) -> Database:
+        """The database; the same pool at every call."""
+        return self._database
+
+    @cached_property
+    def _database(self) -> Database:
+        return Database(self._url())
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The present instant; a test hands in one that stands still."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class LandingZone:
+    """Where event files arrive, if anywhere."""
+
+    url: str | None
+
+
+def dbt_project(home: Path) -> DbtProject:
+    """The project's dbt models; what is parsed from them is kept under `home`."""
+    return DbtProject(home / "dbt")
+
+
+def production_resources(settings: Settings) -> dict[str, object]:
+    """Every resource as a server has it."""
+    return {
+        "database": DatabaseResource(
+            lambda: database_url(settings.configured_url(), home=settings.home, bindir=settings.pg_bindir)
+        ),
+        "dbt": dbt_project(settings.home),
+        "clock": Clock(),
+        "landing_zone": LandingZone(settings.landing_url),
+        "history_start": settings.history_start,
+    }

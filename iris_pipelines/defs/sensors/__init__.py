@@ -1,0 +1,1 @@
+"""Sensors: what happens outside of Dagster, and what follows from it."""

@@ -1,0 +1,33 @@
+"""Watches the ledger of touched hours: what is stale and closed is asked to be rebuilt, all of it in one run."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from iris_pipelines.defs.dbt import DbtProject
+from iris_pipelines.defs.jobs import stale_windows_job
+from iris_pipelines.defs.rebuilds import plan_rebuilds, windowed_models
+from iris_pipelines.defs.resources import Clock, DatabaseResource
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dg.sensor(job=stale_windows_job, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+def late_events_sensor(
+    context: dg.SensorEvaluationContext, database: DatabaseResource, dbt: DbtProject, clock: Clock
+) -> dg.RunRequest | dg.SkipReason:
+    """Ask for one run when windows are stale and none is at work; what is left after it is asked for again."""
+    at_work = context.instance.get_runs_count(dg.RunsFilter(job_name=stale_windows_job.name, statuses=UNFINISHED))
+    if at_work:
+        return dg.SkipReason("a rebuild is at work")
+    plans = plan_rebuilds(database.get(), windowed_models(dbt.manifest()), now=clock.now())
+    if not plans:
+        return dg.SkipReason("every rollup equals the event log")
+    windows = sum(len(plan.windows) for plan in plans)
+    return dg.RunRequest(tags={"iris/stale_windows": str(windows)})
