@@ -1,0 +1,151 @@
+{# A table of which a run replaces windows: any set of them, each in a transaction of its own.
+
+   An incremental strategy replaces one range in one statement. Here the windows may be scattered over years, a month in
+   one statement would spill to disk, and a run that is killed must leave each window as it was or as it is to be.
+
+   Config (under `meta`): `window_column` and its `grain`, hour (timestamptz) or day (date). The grain of the rows is the
+   contract's primary key. `--full-refresh` changes nothing: history that was archived could not be built again. #}
+{% materialization windowed, adapter='postgres' %}
+
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set consumer = this.schema ~ '.' ~ this.identifier -%}
+    {%- set window_column = config.meta_require('window_column') -%}
+    {%- set grain = config.meta_require('grain') -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {% do prepare_session() %}
+    {% do get_assert_columns_equivalent(sql) %}
+    {% do prepare_target(target_relation, consumer) %}
+    {% call statement('prepare_insert') %}
+        {{ prepare_insert_sql(target_relation, consumer, sql) }}
+    {% endcall %}
+    {% set windows = windows_to_replace(target_relation, window_column, grain) %}
+    {% do adapter.commit() %}
+
+    {% set counts = [] %}
+    {% for window in windows %}
+        {% set response, result = adapter.execute(
+            replace_window_sql(target_relation, consumer, window_column, grain, window), auto_begin=True, fetch=True
+        ) %}
+        {% do adapter.commit() %}
+        {% do counts.append(result.rows[0][0] | int) %}
+    {% endfor %}
+
+    {% call noop_statement('main', counts | sum ~ ' rows in ' ~ counts | length ~ ' windows', 'INSERT', counts | sum) %}
+        {{ sql }}
+    {% endcall %}
+
+    {% call statement('deallocate_insert') %}
+        deallocate insert_window
+    {% endcall %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% do adapter.commit() %}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+    {{ return({'relations': [target_relation]}) }}
+
+{% endmaterialization %}
+
+
+{# What holds for the session, which ends with the model. Each statement must see what was committed before it, each
+   window must be planned for its own partition, and a setting that this server does not know is left out. #}
+{% macro prepare_session() %}
+    {% call statement('prepare_session') %}
+        select set_config(wanted.name, wanted.value, false)
+        from (
+            values
+            ('default_transaction_isolation', 'read committed'),
+            ('TimeZone', 'UTC'),
+            ('plan_cache_mode', 'force_custom_plan'),
+            -- Sorting all rows for one DISTINCT or ordered aggregate costs more than sorting within the groups.
+            ('enable_presorted_aggregate', 'off'),
+            ('jit', 'off'),
+            ('work_mem', '256MB')
+        ) as wanted (name, value)
+        where current_setting(wanted.name, true) is not null
+    {% endcall %}
+    {% do adapter.commit() %}
+{% endmacro %}
+
+
+{# Makes the table, or the columns that it lacks, and its indexes, grants and comments. #}
+{% macro prepare_target(relation, consumer) %}
+    {% call statement('begin_target') %}
+        select pg_advisory_xact_lock(hashtext('{{ consumer }}'))
+    {% endcall %}
+    {% set described = described_columns(relation) %}
+    {% if not described %}
+        {% call statement('create_target') %}
+            create table if not exists {{ relation }} {{ get_table_columns_and_constraints() }}
+        {% endcall %}
+        {% do create_indexes(relation) %}
+        {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
+    {% else %}
+        {% for column in model.columns.values() if column.name not in described %}
+            {% call statement('append_column') %}
+                alter table {{ relation }} add column if not exists {{ column.name }} {{ column.data_type }}
+            {% endcall %}
+        {% endfor %}
+        {% do apply_grants(relation, config.get('grants'), should_revoke=True) %}
+    {% endif %}
+    {% for column in model.columns.values() if described.get(column.name) != column.description %}
+        {% if loop.first %}{% do persist_docs(relation, model) %}{% endif %}
+    {% endfor %}
+    {% do adapter.commit() %}
+{% endmacro %}
+
+
+{# The columns that a table has, each with its comment; nothing if there is no such table. #}
+{% macro described_columns(relation) %}
+    {% set query %}
+        select attribute.attname::text as name, col_description(attribute.attrelid, attribute.attnum) as description
+        from pg_attribute as attribute
+        where attribute.attrelid = to_regclass('{{ relation }}') and attribute.attnum > 0 and not attribute.attisdropped
+    {% endset %}
+    {% set columns = {} %}
+    {% for row in run_query(query).rows %}
+        {% do columns.update({row['name']: row['description']}) %}
+    {% endfor %}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{# The model as a prepared statement of one window's bounds, which inserts its rows and says how many. #}
+{% macro prepare_insert_sql(relation, consumer, sql) %}
+    {%- set columns = model.columns.keys() | join(', ') -%}
+    {%- set range = run_range() -%}
+    prepare insert_window (timestamptz, timestamptz) as
+    with inserted as (
+        insert into {{ relation }} ({{ columns }})
+        select {{ columns }}
+        from (
+            {{ sql | replace(range[0], '$1') | replace(range[1], '$2') }}
+        ) as model
+        returning 1
+    ){% if rebuild_id() is not none %},
+    noted as (
+        insert into iris.rebuilt_windows (rebuild_id, relation, window_start, window_end, row_count)
+        select '{{ rebuild_id() }}', '{{ consumer }}', $1, $2, count(*) from inserted
+        on conflict (rebuild_id, relation, window_start) do update
+        set window_end = excluded.window_end, row_count = excluded.row_count, rebuilt_at = clock_timestamp()
+        returning row_count
+    )
+    select row_count from noted
+    {%- else %}
+    select count(*) from inserted
+    {%- endif %}
+{% endmacro %}
+
+
+{# One window: wait for whoever replaces this day, take its stale hours off the list, and only then read the events.
+   What made these hours stale was committed before the statement that reads; what comes later is listed anew. #}
+{% macro replace_window_sql(relation, consumer, window_column, grain, window) -%}
+    {%- set starts = "timestamptz '" ~ window['starts'] ~ "'" -%}
+    {%- set ends = "timestamptz '" ~ window['ends'] ~ "'" -%}
+    select pg_advisory_xact_lock(hashtext('{{ consumer }}'), {{ window['day_number'] }});
+    delete from iris.stale_hours where consumer = '{{ consumer }}' and hour >= {{ starts }} and hour < {{ ends }};
+    delete from {{ relation }} where {{ rows_in_window(window_column, grain, starts, ends) }};
+    execute insert_window ({{ starts }}, {{ ends }})
+{%- endmacro %}
