@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,6 @@ TIERS = ("unit", "integration", "pipeline", "architecture", "benchmarks")
 _TESTS = Path(__file__).parent
 # A test's database is thrown away: nothing has to survive a power cut.
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "256MB"}
-_numbers = itertools.count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,7 +53,8 @@ def template(server: EmbeddedServer) -> str:
 @pytest.fixture
 def database_url(server: EmbeddedServer, template: str) -> Iterator[str]:
     """The URL of a fresh, migrated database."""
-    name = f"test_{next(_numbers)}"
+    # Always the same name: dbt writes it into what it parses, once a session.
+    name = "iris_test"
     url = server.start()
     base = url.rsplit("/", 1)[0]
     with psycopg.connect(f"{base}/postgres", autocommit=True) as admin:

@@ -40,7 +40,8 @@
         ~ " from iris.rebuild_windows where rebuild_id = '" ~ rebuild_id() ~ "'"
     ).rows[0] -%}
     {%- if range['starts'] is none -%}
-        {%- do exceptions.raise_compiler_error("iris.rebuild_windows has no windows for IRIS_REBUILD_ID " ~ rebuild_id()) -%}
+        {#- A rebuild without windows makes the tables and replaces nothing. -#}
+        {{ return(["timestamptz 'infinity'", "timestamptz '-infinity'"]) }}
     {%- endif -%}
     {{ return(["timestamptz '" ~ range['starts'] ~ "'", "timestamptz '" ~ range['ends'] ~ "'"]) }}
 {%- endmacro %}

@@ -22,18 +22,21 @@ from iris_pipelines.settings import Settings
 def build_defs(settings: Settings, resources: Mapping[str, object] | None = None) -> dg.Definitions:
     """Assemble the code location; a test passes its fakes by resource name."""
     hours, days = hourly(settings.history_start), daily(settings.history_start)
-    hourly_rollups, daily_rollups = jobs.rollup_jobs(hours, days)
     return dg.Definitions(
-        assets=[event_log(hours), *rollup_assets(dbt_project(settings.home).manifest(), hours, days)],
+        assets=[event_log(hours), *rollup_assets(dbt_project(settings).manifest(), hours, days)],
         asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
         jobs=[
-            hourly_rollups,
-            daily_rollups,
+            jobs.hourly_rollups_job,
+            jobs.daily_rollups_job,
             jobs.stale_windows_job,
             jobs.landing_files_job,
             jobs.event_partitions_job,
         ],
-        schedules=schedules.schedules(hourly_rollups, daily_rollups),
+        schedules=[
+            schedules.hourly_rollups_schedule,
+            schedules.daily_rollups_schedule,
+            schedules.daily_event_partitions_schedule,
+        ],
         sensors=[late_events_sensor, landing_files_sensor, run_failure_sensor],
         resources={**production_resources(settings), **(resources or {})},
         executor=dg.in_process_executor,

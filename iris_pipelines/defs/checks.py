@@ -1,7 +1,5 @@
 """Checks between systems: is the rollup what the event log says? Checks of rows alone are dbt tests."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -31,7 +29,9 @@ def recount_check(grain: Grain) -> dg.AssetChecksDefinition:
         "Hours that got events since they were rebuilt are left out: their rebuild is due.",
     )
     def counts_match_the_event_log(
-        context: dg.AssetCheckExecutionContext, database: DatabaseResource, clock: Clock
+        context: dg.AssetCheckExecutionContext,
+        database: dg.ResourceParam[DatabaseResource],
+        clock: dg.ResourceParam[Clock],
     ) -> dg.AssetCheckResult:
         db = database.get()
         with db.transaction() as connection:

@@ -22,6 +22,7 @@ from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict
 
+from iris_pipelines.db.embedded import DATABASE
 from iris_pipelines.domain.errors import IrisError
 
 if TYPE_CHECKING:
@@ -51,11 +52,15 @@ class DbtBuild:
 
 
 class DbtProject:
-    """The project in `folder`; `state` keeps the parsed manifest between processes."""
+    """The project in `folder`, for one database by name; `state` keeps the parsed manifest between processes.
 
-    def __init__(self, state: Path, *, folder: Path = PROJECT_FOLDER) -> None:
+    dbt writes the name of the database into what it parses, but not where its server is.
+    """
+
+    def __init__(self, state: Path, *, database: str = DATABASE, folder: Path = PROJECT_FOLDER) -> None:
         self.folder = folder
         self.state = state
+        self.database = database
         self._parsed: Manifest | None = None
 
     def manifest(self) -> Mapping[str, Any]:
@@ -92,7 +97,7 @@ class DbtProject:
 
     def _parse(self) -> None:
         fingerprint = self._fingerprint()
-        result = self._invoke(["parse", "--target-path", str(self.state)], {})
+        result = self._invoke(["parse", "--target-path", str(self.state)], {"PGDATABASE": self.database})
         if not result.success:
             raise DbtError(f"dbt could not parse {self.folder}: {result.exception}")
         self._parsed = result.result
@@ -115,7 +120,7 @@ class DbtProject:
 
     def _fingerprint(self) -> str:
         """Changes with every edit, addition and removal of a file of the project."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.database.encode())
         for path in sorted(self.folder.rglob("*")):
             relative = path.relative_to(self.folder)
             if path.is_file() and relative.parts[0] not in _GENERATED:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from iris_pipelines.defs.ops import ingest_landing_files, maintain_event_partitions, rebuild_stale_windows
 
@@ -29,11 +28,8 @@ def event_partitions_job() -> None:
     maintain_event_partitions()
 
 
-def rollup_jobs(
-    hourly: dg.HourlyPartitionsDefinition, daily: dg.DailyPartitionsDefinition
-) -> tuple[UnresolvedAssetJobDefinition, UnresolvedAssetJobDefinition]:
-    """Every model rebuilt by hour, and every model rebuilt by day, with their checks."""
-    return (
-        dg.define_asset_job("hourly_rollups_job", "tag:hourly", partitions_def=hourly, tags=_MAX_RUNTIME),
-        dg.define_asset_job("daily_rollups_job", "tag:daily", partitions_def=daily, tags=_MAX_RUNTIME),
-    )
+hourly_rollups_job = dg.define_asset_job("hourly_rollups_job", "tag:hourly", tags=_MAX_RUNTIME)
+"""Every model rebuilt by hour, with its checks."""
+
+daily_rollups_job = dg.define_asset_job("daily_rollups_job", "tag:daily", tags=_MAX_RUNTIME)
+"""Every model rebuilt by day, with its checks."""

@@ -1,7 +1,5 @@
 """Ops: work that is no asset of its own, because it concerns any set of partitions or the world outside."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -21,14 +19,16 @@ from iris_pipelines.defs.rebuild_metadata import rebuild_metadata
 from iris_pipelines.defs.rebuilds import RebuildPlan, plan_rebuilds, rebuild, windowed_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource, LandingZone
 from iris_pipelines.domain.windows import HOUR
-from iris_pipelines.ingestion.landing import ingest_new_landing_files
 
 _KEEP_REBUILDS = timedelta(days=30)
 
 
 @dg.op
 def rebuild_stale_windows(
-    context: dg.OpExecutionContext, database: DatabaseResource, dbt: DbtProject, clock: Clock
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[DatabaseResource],
+    dbt: dg.ResourceParam[DbtProject],
+    clock: dg.ResourceParam[Clock],
 ) -> None:
     """Rebuild exactly what no longer equals the event log: the hours that were touched, and their days."""
     now = clock.now()
@@ -52,12 +52,14 @@ def rebuild_stale_windows(
 @dg.op
 def ingest_landing_files(
     context: dg.OpExecutionContext,
-    database: DatabaseResource,
-    landing_zone: LandingZone,
-    history_start: date,
-    clock: Clock,
+    database: dg.ResourceParam[DatabaseResource],
+    landing_zone: dg.ResourceParam[LandingZone],
+    history_start: dg.ResourceParam[date],
+    clock: dg.ResourceParam[Clock],
 ) -> None:
     """Load every event file that is new in the landing zone, each once."""
+    from iris_pipelines.ingestion.landing import ingest_new_landing_files
+
     if landing_zone.url is None:
         raise dg.Failure("IRIS_LANDING_URL is not set: there is no landing zone to look at", allow_retries=False)
     for result in ingest_new_landing_files(
@@ -67,7 +69,9 @@ def ingest_landing_files(
 
 
 @dg.op
-def maintain_event_partitions(context: dg.OpExecutionContext, database: DatabaseResource, clock: Clock) -> None:
+def maintain_event_partitions(
+    context: dg.OpExecutionContext, database: dg.ResourceParam[DatabaseResource], clock: dg.ResourceParam[Clock]
+) -> None:
     """Make the partitions of the next days, and give up the record of rebuilds that nobody asks for any more."""
     db = database.get()
     made = maintain_partitions(db, now=clock.now())

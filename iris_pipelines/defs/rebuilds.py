@@ -58,7 +58,7 @@ class Rebuild:
 def windowed_models(manifest: Mapping[str, Any]) -> list[WindowedModel]:
     """The models of the project that stand on the event log."""
     return [
-        WindowedModel(node["name"], f"{node['schema']}.{node['alias']}", Grain(node["config"]["grain"]))
+        WindowedModel(node["name"], f"{node['schema']}.{node['alias']}", Grain(node["config"]["meta"]["grain"]))
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["config"]["materialized"] == "windowed"
     ]
@@ -73,7 +73,18 @@ def plan_rebuilds(db: Database, models: Sequence[WindowedModel], *, now: datetim
         # A consumer of another release or of an export is somebody else's to serve.
         if (model := by_relation.get(stale.consumer)) is not None:
             together[stale.grain, tuple(stale.windows(now=now))].append(model)
+    planned = {model for found in together.values() for model in found}
+    for missing in _missing_tables(db, models):
+        if missing not in planned:
+            together[missing.grain, ()].append(missing)
     return [RebuildPlan(grain, tuple(found), windows) for (grain, windows), found in together.items()]
+
+
+def _missing_tables(db: Database, models: Sequence[WindowedModel]) -> list[WindowedModel]:
+    """Models without a table: it must be there, if empty, also before the first event."""
+    with db.transaction() as connection:
+        missing = {name for (name,) in queries().missing_relations(connection, names=[m.relation for m in models])}
+    return [model for model in models if model.relation in missing]
 
 
 def closed_part(window: Window, *, now: datetime) -> tuple[Window, ...]:

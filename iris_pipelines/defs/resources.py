@@ -5,14 +5,16 @@ They are plain objects, not configuration: their values (a database's password) 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
 
 from iris_pipelines.db.database import Database
-from iris_pipelines.db.embedded import database_url
+from iris_pipelines.db.embedded import DATABASE, database_url
 from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.settings import Settings
 
@@ -41,14 +43,17 @@ class Clock:
 
 @dataclass(frozen=True)
 class LandingZone:
-    """Where event files arrive, if anywhere."""
+    """Where event files arrive, if anywhere, and the variables that object stores read their credentials from."""
 
     url: str | None
+    environment: Mapping[str, str]
 
 
-def dbt_project(home: Path) -> DbtProject:
-    """The project's dbt models; what is parsed from them is kept under `home`."""
-    return DbtProject(home / "dbt")
+def dbt_project(settings: Settings) -> DbtProject:
+    """The project's dbt models, for the database of these settings."""
+    url = settings.configured_url()
+    database = DATABASE if url is None else str(conninfo_to_dict(url)["dbname"])
+    return DbtProject(settings.home / "dbt", database=database)
 
 
 def production_resources(settings: Settings) -> dict[str, object]:
@@ -57,8 +62,8 @@ def production_resources(settings: Settings) -> dict[str, object]:
         "database": DatabaseResource(
             lambda: database_url(settings.configured_url(), home=settings.home, bindir=settings.pg_bindir)
         ),
-        "dbt": dbt_project(settings.home),
+        "dbt": dbt_project(settings),
         "clock": Clock(),
-        "landing_zone": LandingZone(settings.landing_url),
+        "landing_zone": LandingZone(settings.landing_url, os.environ),
         "history_start": settings.history_start,
     }

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import dagster as dg
 
-from iris_pipelines.defs.jobs import event_partitions_job
+from iris_pipelines.defs.jobs import daily_rollups_job, event_partitions_job, hourly_rollups_job
 
+# The hour and the day that have just ended are rebuilt also when nothing happened in them: none looks missing.
+hourly_rollups_schedule = dg.build_schedule_from_partitioned_job(
+    hourly_rollups_job,
+    name="hourly_rollups_schedule",
+    minute_of_hour=2,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
 
-def schedules(
-    hourly_rollups: dg.UnresolvedAssetJobDefinition, daily_rollups: dg.UnresolvedAssetJobDefinition
-) -> list[dg.ScheduleDefinition | dg.UnresolvedPartitionedAssetScheduleDefinition]:
-    """The hour and the day that have just ended are rebuilt also when nothing happened in them: none looks missing."""
-    return [
-        dg.build_schedule_from_partitioned_job(
-            hourly_rollups,
-            name="hourly_rollups_schedule",
-            minute_of_hour=2,
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-        ),
-        dg.build_schedule_from_partitioned_job(
-            daily_rollups,
-            name="daily_rollups_schedule",
-            hour_of_day=0,
-            minute_of_hour=10,
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-        ),
-        dg.ScheduleDefinition(
-            name="daily_event_partitions_schedule",
-            job=event_partitions_job,
-            cron_schedule="30 0 * * *",
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-        ),
-    ]
+daily_rollups_schedule = dg.build_schedule_from_partitioned_job(
+    daily_rollups_job,
+    name="daily_rollups_schedule",
+    hour_of_day=0,
+    minute_of_hour=10,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+daily_event_partitions_schedule = dg.ScheduleDefinition(
+    name="daily_event_partitions_schedule",
+    job=event_partitions_job,
+    cron_schedule="30 0 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)

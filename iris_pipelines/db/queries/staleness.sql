@@ -114,3 +114,8 @@ select
     ) as rebuilt
 from iris.rebuild_windows as requested
 where requested.requested_at >= :since;
+
+-- name: missing_relations(names)
+select names.name
+from unnest(:names::text[]) as names (name)
+where to_regclass(names.name) is null;

@@ -1,7 +1,5 @@
 """dbt models as assets, one definition per cadence: models rebuilt by hour, by day, and views."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -54,7 +52,10 @@ def rollup_assets(
         dagster_dbt_translator=TRANSLATOR,
     )
     def hourly_models(
-        context: dg.AssetExecutionContext, database: DatabaseResource, dbt: DbtProject, clock: Clock
+        context: dg.AssetExecutionContext,
+        database: dg.ResourceParam[DatabaseResource],
+        dbt: dg.ResourceParam[DbtProject],
+        clock: dg.ResourceParam[Clock],
     ) -> Iterator[Any]:
         yield from _rebuild_partitions(context, Grain.HOUR, database, dbt, clock)
 
@@ -66,7 +67,10 @@ def rollup_assets(
         dagster_dbt_translator=TRANSLATOR,
     )
     def daily_models(
-        context: dg.AssetExecutionContext, database: DatabaseResource, dbt: DbtProject, clock: Clock
+        context: dg.AssetExecutionContext,
+        database: dg.ResourceParam[DatabaseResource],
+        dbt: dg.ResourceParam[DbtProject],
+        clock: dg.ResourceParam[Clock],
     ) -> Iterator[Any]:
         yield from _rebuild_partitions(context, Grain.DAY, database, dbt, clock)
 
@@ -76,7 +80,11 @@ def rollup_assets(
         name="views",
         dagster_dbt_translator=TRANSLATOR,
     )
-    def views(context: dg.AssetExecutionContext, database: DatabaseResource, dbt: DbtProject) -> Iterator[Any]:
+    def views(
+        context: dg.AssetExecutionContext,
+        database: dg.ResourceParam[DatabaseResource],
+        dbt: dg.ResourceParam[DbtProject],
+    ) -> Iterator[Any]:
         names = [node["name"] for node in _selected(context, dbt)]
         build = dbt.build(database.get().url, names)
         yield from dagster_events(build, dbt, context)

@@ -1,7 +1,5 @@
 """Watches the ledger of touched hours: what is stale and closed is asked to be rebuilt, all of it in one run."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from iris_pipelines.defs.dbt import DbtProject
@@ -18,9 +16,12 @@ UNFINISHED = [
 ]
 
 
-@dg.sensor(job=stale_windows_job, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(job_name=stale_windows_job.name, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def late_events_sensor(
-    context: dg.SensorEvaluationContext, database: DatabaseResource, dbt: DbtProject, clock: Clock
+    context: dg.SensorEvaluationContext,
+    database: dg.ResourceParam[DatabaseResource],
+    dbt: dg.ResourceParam[DbtProject],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.RunRequest | dg.SkipReason:
     """Ask for one run when windows are stale and none is at work; what is left after it is asked for again."""
     at_work = context.instance.get_runs_count(dg.RunsFilter(job_name=stale_windows_job.name, statuses=UNFINISHED))

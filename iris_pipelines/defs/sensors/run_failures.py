@@ -1,7 +1,5 @@
 """Watches for runs that failed: each leaves one alert, whoever looks and however often."""
 
-from __future__ import annotations
-
 import dagster as dg
 from psycopg.types.json import Jsonb
 
@@ -10,7 +8,7 @@ from iris_pipelines.defs.resources import DatabaseResource
 
 
 @dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=30)
-def run_failure_sensor(context: dg.RunFailureSensorContext, database: DatabaseResource) -> None:
+def run_failure_sensor(context: dg.RunFailureSensorContext, database: dg.ResourceParam[DatabaseResource]) -> None:
     """Note a failed run in `iris.system_alerts`. What it left stale is rebuilt by the next tick of its sensor."""
     run = context.dagster_run
     with database.get().transaction() as connection:

@@ -1,0 +1,75 @@
+"""The code location as the server loads it: in a fresh interpreter, complete and labelled."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from iris_pipelines.defs import build_defs
+from iris_pipelines.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    return build_defs(Settings(home=tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="module")
+def assets(definitions: dg.Definitions) -> Iterator[list[dg.AssetSpec]]:
+    yield list(definitions.resolve_all_asset_specs())
+
+
+def test_the_location_loads_in_a_fresh_interpreter_and_connects_to_nothing(tmp_path: Path) -> None:
+    program = "from iris_pipelines.definitions import defs; print(len(list(defs.resolve_all_asset_keys())))"
+    environment = {"IRIS_HOME": str(tmp_path), "IRIS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) >= 3
+
+
+def test_every_asset_says_where_its_rows_are_and_who_keeps_it(assets: list[dg.AssetSpec]) -> None:
+    lacking = [
+        spec.key.to_user_string()
+        for spec in assets
+        if not (len(spec.key.path) == 2 and spec.group_name and spec.description and spec.owners and spec.kinds)
+    ]
+    assert lacking == []
+
+
+def test_every_schedule_and_sensor_states_its_status(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    running = {
+        each.name for each in repository.schedule_defs if each.default_status is dg.DefaultScheduleStatus.RUNNING
+    }
+    running |= {each.name for each in repository.sensor_defs if each.default_status is dg.DefaultSensorStatus.RUNNING}
+    assert running == {each.name for each in [*repository.schedule_defs, *repository.sensor_defs]}
+
+
+def test_names_follow_the_rules(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    own_jobs = [name for name in repository.job_names if not name.startswith("__")]
+    assert [name for name in own_jobs if not name.endswith("_job")] == []
+    assert [each.name for each in repository.schedule_defs if not each.name.endswith("_schedule")] == []
+    assert [each.name for each in repository.sensor_defs if not each.name.endswith("_sensor")] == []
+
+
+def test_the_reviewed_list_of_assets_schedules_and_sensors_is_current(
+    definitions: dg.Definitions, assets: list[dg.AssetSpec]
+) -> None:
+    repository = definitions.get_repository_def()
+    lines = [
+        *sorted(f"asset {spec.key.to_user_string()} [{spec.group_name}]" for spec in assets),
+        *sorted(f"check {key.to_user_string()}" for key in repository.asset_graph.asset_check_keys),
+        *sorted(f"job {name}" for name in repository.job_names if not name.startswith("__")),
+        *sorted(f"schedule {each.name} at {each.cron_schedule}" for each in repository.schedule_defs),
+        *sorted(f"sensor {each.name} every {each.minimum_interval_seconds} s" for each in repository.sensor_defs),
+    ]
+    snapshot = Path(__file__).with_name("definitions.txt")
+    assert "\n".join(lines) + "\n" == snapshot.read_text(), f"review the change, then write it to {snapshot.name}"

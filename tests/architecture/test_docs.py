@@ -1,0 +1,33 @@
+"""What the documents promise is what the code has."""
+
+import re
+from pathlib import Path
+
+from typer.main import get_command
+
+from iris_pipelines.cli import app
+from iris_pipelines.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_operations_lists_exactly_the_settings_that_there_are() -> None:
+    documented = set(re.findall(r"^\| `(IRIS_[A-Z_]+)`", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE))
+    assert documented == {f"IRIS_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_every_command_is_in_the_readme_or_in_operations() -> None:
+    text = (ROOT / "README.md").read_text() + (ROOT / "docs" / "operations.md").read_text()
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert sorted(name for name in commands if f"iris {name}" not in text) == []
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    broken = [
+        f"{document.relative_to(ROOT)}: {target}"
+        for document in documents
+        for target in re.findall(r"\]\(([^)#:\s]+)[^)]*\)", document.read_text())
+        if not (document.parent / target).exists()
+    ]
+    assert broken == []
