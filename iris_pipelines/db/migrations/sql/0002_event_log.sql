@@ -159,3 +159,14 @@ create table iris.ingested_files (
 );
 comment on table iris.ingested_files is
 'One row a file, by content, written in the transaction that stored its events.';
+
+create table iris.read_files (
+    name text primary key,
+    size bigint not null,
+    modified_at timestamptz,
+    sha256 text,
+    problem text,
+    read_at timestamptz not null default clock_timestamp()
+);
+comment on table iris.read_files is
+'How each file looked when it was last read, so that an unchanged one in a landing zone is not read at every look.';

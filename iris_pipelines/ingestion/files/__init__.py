@@ -1,0 +1,1 @@
+"""Files of records: found, unpacked, and read in batches, whatever their format and size."""

@@ -1,0 +1,70 @@
+"""Records gathered into batches of bounded size, and how unreadable ones are described."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES
+from iris_pipelines.ingestion.records import Malformed, ObjectBatch
+
+# As objects, a batch takes about ten times the bytes of its text.
+BATCH_RECORDS = 20_000
+BATCH_BYTES = 1 << 23
+
+
+class BatchBuilder:
+    """Gathers the records of one file until there are enough for a batch."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._start()
+
+    def _start(self) -> None:
+        self._lines: list[int] = []
+        self._records: list[dict[str, Any] | Malformed] = []
+        self._bytes = 0
+
+    def add(self, line: int, record: dict[str, Any] | Malformed, size: int) -> None:
+        """One record and the bytes it took in the file."""
+        self._lines.append(line)
+        self._records.append(record)
+        self._bytes += size
+
+    def extend(self, lines: range, records: Sequence[dict[str, Any]], size: int) -> None:
+        """Records of lines that follow each other."""
+        self._lines.extend(lines)
+        self._records.extend(records)
+        self._bytes += size
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to `take` the batch."""
+        return len(self._records) >= BATCH_RECORDS or self._bytes >= BATCH_BYTES
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was added since the last batch."""
+        return not self._records
+
+    def take(self) -> ObjectBatch:
+        """The batch so far; the next record starts a new one."""
+        batch = ObjectBatch(self._source, self._lines, self._records)
+        self._start()
+        return batch
+
+
+def too_large(what: str, head: bytes, size: int) -> Malformed:
+    """A record over the limit, with the beginning of it that was kept."""
+    detail = f"{what} has {size:,} bytes, an event may have {MAX_RECORD_BYTES:,}; the first {len(head):,} are kept"
+    return Malformed("too_large", detail, as_text(head))
+
+
+def invalid_json(detail: str, payload: bytes) -> Malformed:
+    """A record that is no JSON object, as it came."""
+    return Malformed("invalid_json", detail, as_text(payload))
+
+
+def as_text(payload: bytes) -> str:
+    """Bytes as text that PostgreSQL can store: what is not UTF-8, and NUL, is written as an escape."""
+    return payload.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")

@@ -1,0 +1,77 @@
+"""Text in lines, in bounded memory whatever the length of a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from iris_pipelines.ingestion.files.compression import Readable
+
+MAX_RECORD_BYTES = 65_536
+READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Whole lines that follow each other, without their ends."""
+
+    first: int
+    """The number of the first one, from 1."""
+    lines: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """A line longer than a record may be, of which only the beginning was kept."""
+
+    number: int
+    head: bytes
+    size: int
+    quotes: int
+    """How many double quotes the whole line has: whether a CSV field is still open after it."""
+
+
+def read_lines(file: Readable) -> Iterator[Lines | LongLine]:
+    """The lines of a file in their order; the last one may lack its end."""
+    number = 1
+    rest = b""
+    while chunk := file.read(READ_BYTES):
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        yield from _without_long(lines, number)
+        number += len(lines)
+        if len(rest) > MAX_RECORD_BYTES:
+            long, rest = _skip_long(file, rest, number)
+            yield long
+            number += 1
+    if rest:
+        yield Lines(number, [rest])
+
+
+def _without_long(lines: list[bytes], number: int) -> Iterator[Lines | LongLine]:
+    if not lines:
+        return
+    if max(map(len, lines)) <= MAX_RECORD_BYTES:
+        yield Lines(number, lines)
+        return
+    start = 0
+    for index, line in enumerate(lines):
+        if len(line) > MAX_RECORD_BYTES:
+            if index > start:
+                yield Lines(number + start, lines[start:index])
+            yield LongLine(number + index, line[:MAX_RECORD_BYTES], len(line), line.count(b'"'))
+            start = index + 1
+    if start < len(lines):
+        yield Lines(number + start, lines[start:])
+
+
+def _skip_long(file: Readable, begun: bytes, number: int) -> tuple[LongLine, bytes]:
+    """Read on to the end of a line that has become too long; returns it and what follows."""
+    head, size, quotes, after = begun[:MAX_RECORD_BYTES], len(begun), begun.count(b'"'), b""
+    while chunk := file.read(READ_BYTES):
+        line, end, after = chunk.partition(b"\n")
+        size += len(line)
+        quotes += line.count(b'"')
+        if end:
+            break
+    return LongLine(number, head, size, quotes), after

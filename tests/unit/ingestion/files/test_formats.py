@@ -1,0 +1,151 @@
+import csv
+import gzip
+import io
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from iris_pipelines.ingestion.files.errors import UnreadableFile
+from iris_pipelines.ingestion.records import Malformed
+
+ONE = {"tenant_id": "t", "event_type": "message.sent", "timestamp": "2026-11-02T10:00:00Z"}
+OTHERS = [{**ONE, "event_type": f"message.sent{number}"} for number in range(5)]
+
+
+def zstd(data: bytes) -> bytes:
+    return pa.compress(data, "zstd", asbytes=True)
+
+
+Read = Callable[[str, str | bytes], list[dict[str, Any] | Malformed]]
+
+
+def as_is(data: bytes) -> bytes:
+    return data
+
+
+def ndjson(records: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def as_csv(records: list[dict[str, Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list({name: None for record in records for name in record}))
+    writer.writeheader()
+    for record in records:
+        writer.writerow({k: json.dumps(v) if isinstance(v, dict | bool) else v for k, v in record.items()})
+    return out.getvalue()
+
+
+def parquet(records: list[dict[str, Any]], *, rows: int | None = None) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(records).slice(0, rows), out)
+    return out.getvalue()
+
+
+WRITERS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
+    "ndjson": lambda records: ndjson(records).encode(),
+    "json": lambda records: json.dumps(records).encode(),
+    "csv": lambda records: as_csv(records).encode(),
+    "parquet": parquet,
+}
+
+
+@pytest.mark.parametrize(("packed", "pack"), [("", as_is), (".gz", gzip.compress), (".zst", zstd)])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_every_format_reads_the_same_packed_or_not_and_with_or_without_its_suffix(
+    read: Read, suffix: str, packed: str, pack: Callable[[bytes], bytes]
+) -> None:
+    content = pack(WRITERS[suffix](OTHERS))
+    assert read(f"events.{suffix}{packed}", content) == OTHERS
+    assert read("upload", content) == OTHERS
+
+
+@pytest.mark.parametrize(("packed", "pack"), [(".gz", gzip.compress), (".zst", zstd)])
+def test_packed_members_that_follow_each_other_are_one_stream(
+    read: Read, packed: str, pack: Callable[[bytes], bytes]
+) -> None:
+    text = ndjson(OTHERS).encode()
+    assert read(f"events.ndjson{packed}", pack(text[:100]) + pack(text[100:])) == OTHERS
+
+
+def test_a_gzip_padded_with_zeros_is_whole(read: Read) -> None:
+    assert read("events.ndjson.gz", gzip.compress(ndjson([ONE]).encode()) + bytes(512)) == [ONE]
+
+
+@pytest.mark.parametrize(("packed", "pack"), [(".gz", gzip.compress), (".zst", zstd)])
+@pytest.mark.parametrize("missing", [1, 4, 9, 60])
+def test_a_cut_off_packed_file_is_an_error(
+    read: Read, packed: str, pack: Callable[[bytes], bytes], missing: int
+) -> None:
+    content = pack(os.urandom(200).hex().encode() + b"\n")[:-missing]
+    with pytest.raises(UnreadableFile, match="cut off before its end"):
+        read(f"events.ndjson{packed}", content)
+
+
+def test_a_damaged_gzip_is_an_error(read: Read) -> None:
+    packed = bytearray(gzip.compress(os.urandom(5000).hex().encode()))
+    packed[2000] ^= 0xFF
+    with pytest.raises(UnreadableFile, match="damaged"):
+        read("events.ndjson.gz", bytes(packed))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("events.ndjson.gz", b'{"a": 1}\n', "is no gzip file, whatever its name says"),
+        ("events.ndjson.zst", gzip.compress(b"{}"), "is no zstd file"),
+        ("events.ndjson.gz", b"", "is empty"),
+        ("events.parquet", b"", "is empty"),
+        ("events.parquet", b"PAR1 and then nothing", "is damaged or no Parquet file"),
+        ("events.parquet", b'{"a": 1}\n', "is damaged or no Parquet file"),
+        ("events.ndjson", "\N{BOM}{}".encode("utf-16-le"), "is UTF-16, not UTF-8"),
+        ("events.ndjson", ndjson([ONE]).encode("utf-16-le"), "is UTF-16 or binary data, not UTF-8"),
+        ("events.csv", as_csv([ONE]).encode("utf-16"), "is UTF-16, not UTF-8"),
+        ("events.ndjson", ndjson([ONE]).encode("utf-32"), "is UTF-32, not UTF-8"),
+        ("events.zip", b"PK\x03\x04rest", "is a zip archive"),
+        ("events.json", b'{\n"a": 1}, {', "is broken JSON: an object was expected after 1 objects"),
+        ("notes.txt", b"Dear all,\nno events here", "is in no format that IRIS knows"),
+        ("events.csv", b"name,age\nx,1\n", "has none of the columns tenant_id, event_type, timestamp, but: name, age"),
+        ("events.csv", b"tenant_id;event_type;timestamp\n", "but semicolons: write the file with commas"),
+        ("events.csv", b"tenant_id\tevent_type\ttimestamp\n", "but tabs: write the file with commas"),
+        ("events.csv", b"tenant_id,event_type,tenant_id\n", "has the column tenant_id twice"),
+        ("events.csv", b"tenant_id,,timestamp\n", "column 2 has no name"),
+        ("events.csv", b'tenant_id,"event_type\n', "has no header row that can be read"),
+        ("events.csv", b"tenant_id,event_\xe9\n", "has no header row that can be read: the row is not UTF-8"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(read: Read, name: str, content: bytes, sentence: str) -> None:
+    with pytest.raises(UnreadableFile) as caught:
+        read(name, content)
+    assert sentence in str(caught.value)
+    assert f"/{name}: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.ndjson", ""),
+        ("a.ndjson", "\n \n\r\n\n"),
+        ("a.json", ""),
+        ("a.json", " [\n] "),
+        ("a.csv", ""),
+        ("a.csv", "tenant_id,event_type,timestamp\r\n"),
+        ("a.csv", "tenant_id,event_type,timestamp\n\n\n"),
+        ("a.ndjson.gz", gzip.compress(b"")),
+        ("a.ndjson.zst", zstd(b"")),
+        ("a.parquet", parquet([ONE], rows=0)),
+        ("a", ""),
+    ],
+)
+def test_a_file_without_records_has_none(read: Read, name: str, content: str | bytes) -> None:
+    assert read(name, content) == []
+
+
+@pytest.mark.parametrize("suffix", ["ndjson", "json", "csv"])
+def test_a_byte_order_mark_is_no_part_of_the_first_record(read: Read, suffix: str) -> None:
+    assert read(f"events.{suffix}", b"\xef\xbb\xbf" + WRITERS[suffix](OTHERS)) == OTHERS
