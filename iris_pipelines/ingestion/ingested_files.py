@@ -88,7 +88,7 @@ def ingest_files(
     for file in files:
         ingestion = _Ingestion(db, file)
         try:
-            with _explained(file.name):
+            with explained(file.name):
                 result = ingestion.run(
                     now=now,
                     history_start=history_start,
@@ -111,7 +111,7 @@ def sha256_of(path: Path, name: str) -> str:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
     """What the database may meet with while a file is loaded, in words."""
     try:
         yield

@@ -49,9 +49,9 @@ class Columns:
 
     expected: Sequence[str]
     """A table with none of them is something else."""
-    text: Set[str] | None
-    """Columns of a CSV file whose cells are never JSON; None: all."""
-    objects: Set[str]
+    known: Set[str] | None
+    """Columns that hold one plain value; what others hold may be anything. None: there are no others."""
+    objects: Set[str] = frozenset()
     """Columns that hold JSON objects."""
 
 
@@ -96,7 +96,7 @@ class RecordFile:
         kind = _format(plain)
         if kind is Format.CSV:
             columns = self._columns
-            return csv_rows.read_csv(plain, self._source, expected=columns.expected, text_columns=columns.text)
+            return csv_rows.read_csv(plain, self._source, expected=columns.expected, text_columns=columns.known)
         if kind is Format.JSON_LINES or _is_in_lines(plain):
             return json_lines.read_json_lines(plain, self._source)
         if _start(plain).startswith(b"["):
@@ -110,7 +110,11 @@ class RecordFile:
             size = self._path.stat().st_size
             columns = self._columns
             for batch, share in parquet.read_parquet(
-                path, self._source, expected=columns.expected, object_columns=columns.objects
+                path,
+                self._source,
+                expected=columns.expected,
+                plain_columns=columns.known,
+                object_columns=columns.objects,
             ):
                 self.bytes_read = round(size * share)
                 yield batch

@@ -28,13 +28,13 @@ class _NeedsRows(Exception):
 
 
 def read_parquet(
-    path: Path, source: str, *, expected: Sequence[str], object_columns: Set[str]
+    path: Path, source: str, *, expected: Sequence[str], plain_columns: Set[str] | None, object_columns: Set[str]
 ) -> Iterator[tuple[EventBatch, float]]:
     """The rows of a Parquet file, a bounded number at a time however large its row groups are.
 
-    Each batch comes with the share of all rows that is read after it.
-
-    At least one of the `expected` columns must be there. Nested values in `object_columns` become JSON text.
+    At least one of the `expected` columns must be there. Nested values in `object_columns` become JSON text. Rows
+    that have values in other than these and the `plain_columns` (None: every column is plain) come as records. Each
+    batch comes with the share of all rows that is read after it.
     """
     try:
         # With a buffer, a column of a row group is read page by page instead of at once.
@@ -42,7 +42,7 @@ def read_parquet(
             _check(file.schema_arrow, source, expected)
             line = 1
             for rows in file.iter_batches(batch_size=_batch_size(file.metadata)):
-                batch = _batch(source, line, rows, object_columns)
+                batch = _batch(source, line, rows, plain_columns, object_columns)
                 line += rows.num_rows
                 yield batch, (line - 1) / file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
@@ -67,15 +67,24 @@ def _batch_size(metadata: pq.FileMetaData) -> int:
     return max(1, min(BATCH_RECORDS, int(BATCH_BYTES / bytes_per_row)))
 
 
-def _batch(source: str, line: int, rows: pa.RecordBatch, object_columns: Set[str]) -> EventBatch:
+def _batch(
+    source: str, line: int, rows: pa.RecordBatch, plain_columns: Set[str] | None, object_columns: Set[str]
+) -> EventBatch:
+    arrays = []
     try:
-        arrays = [
-            _plain_column(column, is_object=name in object_columns)
-            for name, column in zip(rows.schema.names, rows.columns, strict=True)
-        ]
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            is_object = name in object_columns
+            if plain_columns is not None and name not in plain_columns and not is_object:
+                _require_nulls(column)
+            arrays.append(_plain_column(column, is_object=is_object))
     except _NeedsRows:
         return ObjectBatch(source, range(line, line + rows.num_rows), _records(rows))
     return ColumnBatch(source, line, pa.RecordBatch.from_arrays(arrays, names=rows.schema.names))
+
+
+def _require_nulls(column: pa.Array[Any]) -> None:
+    if column.null_count < len(column):
+        raise _NeedsRows
 
 
 def _plain_column(column: pa.Array[Any], *, is_object: bool) -> pa.Array[Any]:
