@@ -67,7 +67,8 @@ KNOWN_FIELDS = frozenset(FIELDS)
 
 MAX_BYTES = 64 * 1024
 MAX_TYPE_LENGTH = 50
-MAX_DEPTH = 100
+# What the JSON encoder can write, less the event around the value.
+MAX_DEPTH = 250
 MAX_AHEAD = timedelta(hours=24)
 COST_LIMIT = 10_000
 DURATION_LIMIT = 2**63
@@ -141,11 +142,20 @@ def judge(record: Mapping[str, Any], *, now: datetime, history_start: date) -> E
     """The event that a record describes, or why it is none."""
     try:
         return _accept(record, now=now, history_start=history_start)
-    except _Rejected as rejected:
+    except FieldRejected as rejected:
         return Rejection(rejected.reason, rejected.detail)
+    except RecursionError:
+        return Rejection(Reason.INVALID_FIELD, "the event is nested too deeply")
 
 
-class _Rejected(Exception):
+def read_field(name: str, value: object) -> Any:
+    """The normal form of one field's value, None if it is as good as missing; raises FieldRejected."""
+    return None if value is None or value == "" else _READERS[name](name, value)
+
+
+class FieldRejected(Exception):
+    """A value that no event may have; the message is for people."""
+
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -156,20 +166,20 @@ def _accept(record: Mapping[str, Any], *, now: datetime, history_start: date) ->
     fields = {name: value for name, value in record.items() if value is not None and value != ""}
     for name in ("tenant_id", "event_type", "timestamp"):
         if name not in fields:
-            raise _Rejected(Reason.MISSING_FIELD, f"{name} is missing")
+            raise FieldRejected(Reason.MISSING_FIELD, f"{name} is missing")
     found = {name: read(name, fields[name]) for name, read in _READERS.items() if name in fields}
     # A channel of blanks is as empty as no channel.
     found = {name: value for name, value in found.items() if value is not None}
     _check_time(found["timestamp"], now=now, history_start=history_start)
     if found.get("channel", "sms") not in CHANNELS:
-        raise _Rejected(
+        raise FieldRejected(
             Reason.UNKNOWN_CHANNEL, f"channel is {_shown(fields['channel'])}: use one of {', '.join(sorted(CHANNELS))}"
         )
     if unknown := fields.keys() - KNOWN_FIELDS:
         found["event_data"] = _with_unknown(found.get("event_data", {}), {name: fields[name] for name in unknown})
     canonical = _canonical_json(found)
     if len(canonical) > MAX_BYTES:
-        raise _Rejected(Reason.TOO_LARGE, f"the event has {len(canonical)} bytes; {MAX_BYTES} are allowed")
+        raise FieldRejected(Reason.TOO_LARGE, f"the event has {len(canonical)} bytes; {MAX_BYTES} are allowed")
     return Event(
         id=found["id"] if "id" in found else uuid5(_CONTENT_IDS, canonical.decode()),
         tenant_id=found["tenant_id"],
@@ -186,7 +196,7 @@ def _accept(record: Mapping[str, Any], *, now: datetime, history_start: date) ->
         geo_location=_json_text(found.get("geo_location")),
         cost=found.get("cost"),
         duration_ms=found.get("duration_ms"),
-        success=found["success"] if "success" in found else _succeeded(found),
+        success=found["success"] if "success" in found else succeeded(found["event_type"], found.get("event_data")),
         error_code=found.get("error_code"),
         error_message=found.get("error_message"),
         is_machine=found.get("is_machine", False),
@@ -194,7 +204,7 @@ def _accept(record: Mapping[str, Any], *, now: datetime, history_start: date) ->
 
 
 def _invalid(name: str, value: object, expected: str) -> NoReturn:
-    raise _Rejected(Reason.INVALID_FIELD, f"{name} is {_shown(value)}: {expected}")
+    raise FieldRejected(Reason.INVALID_FIELD, f"{name} is {_shown(value)}: {expected}")
 
 
 def _shown(value: object) -> str:
@@ -236,8 +246,8 @@ def _read_timestamp(_: str, value: object) -> datetime:
         elif isinstance(value, float) and math.isfinite(value):
             return _from_epoch_ms(Decimal(repr(value)))
     except (ValueError, OverflowError) as error:
-        raise _Rejected(Reason.INVALID_TIMESTAMP, f"timestamp is {_shown(value)}: {error}") from error
-    raise _Rejected(
+        raise FieldRejected(Reason.INVALID_TIMESTAMP, f"timestamp is {_shown(value)}: {error}") from error
+    raise FieldRejected(
         Reason.INVALID_TIMESTAMP,
         f"timestamp is {_shown(value)}: expected ISO 8601 with an offset, or milliseconds since 1970",
     )
@@ -269,11 +279,11 @@ def _from_epoch_ms(milliseconds: Decimal) -> datetime:
 
 def _check_time(timestamp: datetime, *, now: datetime, history_start: date) -> None:
     if timestamp > now + MAX_AHEAD:
-        raise _Rejected(
+        raise FieldRejected(
             Reason.TIMESTAMP_IN_FUTURE, f"timestamp {timestamp.isoformat()} is more than 24 hours ahead of the clock"
         )
     if timestamp.date() < history_start:
-        raise _Rejected(
+        raise FieldRejected(
             Reason.TIMESTAMP_TOO_OLD,
             f"timestamp {timestamp.isoformat()} is before {history_start}, where IRIS_HISTORY_START lets history begin",
         )
@@ -339,7 +349,7 @@ def _plain_number(name: str, value: float | Decimal) -> int | float:
     """Whole numbers of 64 bits are integers, all others floats, as JSON readers have them."""
     if not math.isfinite(value):
         _invalid(name, value, "a number must be finite")
-    if value == int(value) and -(2**63) <= value < 2**63:
+    if value == int(value) and -(2**63) <= value < 2**64:
         return int(value)
     try:
         return float(value)
@@ -439,19 +449,19 @@ def _canonical_json(found: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
-        raise _Rejected(Reason.INVALID_FIELD, f"the event cannot be written as JSON: {error}") from error
+        raise FieldRejected(Reason.INVALID_FIELD, f"the event cannot be written as JSON: {error}") from error
 
 
 def _json_text(value: Mapping[str, Any] | None) -> bytes | None:
     return None if value is None else orjson.dumps(value)
 
 
-def _succeeded(found: Mapping[str, Any]) -> bool:
+def succeeded(event_type: str, event_data: Mapping[str, Any] | None) -> bool:
     """What `success` is when nobody said: the type of an event tells, and for a request its status."""
-    if found["event_type"] in FAILURES:
+    if event_type in FAILURES:
         return False
-    if found["event_type"] == "api.request":
-        status = found.get("event_data", {}).get("status_code")
+    if event_type == "api.request" and event_data is not None:
+        status = event_data.get("status_code")
         if isinstance(status, str) and _NUMBER.fullmatch(status):
             return Decimal(status) < 400
         if isinstance(status, int | float) and not isinstance(status, bool):

@@ -94,7 +94,7 @@ def _without_nulls(column: Column) -> npt.NDArray[Any]:
 
 
 def _big_endian(values: npt.NDArray[Any], kind: str) -> _Bytes:
-    return values.astype(f">{kind}").view(np.uint8).reshape(len(values), -1)
+    return values.astype(f">{kind}").view(np.uint8).reshape(len(values), int(kind[1:]))
 
 
 def _uuid_bytes(column: Column) -> _Bytes:
@@ -116,4 +116,4 @@ def _numeric(column: Column) -> _Bytes:
     digits[:, 4] = whole
     digits[:, 5] = fraction // 100
     digits[:, 6] = fraction % 100 * 100
-    return digits.view(np.uint8).reshape(len(column), -1)
+    return digits.view(np.uint8).reshape(len(column), 14)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from iris_pipelines.domain.events import Event, Rejection, judge
-from iris_pipelines.ingestion.columns import from_events
+from iris_pipelines.ingestion.columns import from_events, judge_columns
 from iris_pipelines.ingestion.records import EventBatch, Malformed, record_at
 
 
@@ -25,12 +25,32 @@ class Judged:
     rejections: Sequence[tuple[int, Rejection]]
 
 
+# Fewer records than these are judged one by one sooner than column by column.
+_MANY = 64
+
+
 def judge_batch(batch: EventBatch, *, now: datetime, history_start: date) -> Judged:
     """Judge every record of a batch by the rules of `domain.events`."""
+    if len(batch) < _MANY:
+        return _judge_each(batch, range(len(batch)), now=now, history_start=history_start)
+    events, sure = judge_columns(batch, now=now, history_start=history_start)
+    positions = np.flatnonzero(sure)
+    if len(positions) == len(batch):
+        return Judged(events, positions, [])
+    others = _judge_each(batch, np.flatnonzero(~sure).tolist(), now=now, history_start=history_start)
+    if len(others.positions) == 0:
+        return Judged(events, positions, others.rejections)
+    positions = np.concatenate([positions, others.positions])
+    order = np.argsort(positions)
+    together = pa.Table.from_batches([events, others.events]).take(order).combine_chunks()
+    return Judged(together.to_batches()[0], positions[order], others.rejections)
+
+
+def _judge_each(batch: EventBatch, where: Iterable[int], *, now: datetime, history_start: date) -> Judged:
     accepted: list[Event] = []
     positions: list[int] = []
     rejections: list[tuple[int, Rejection]] = []
-    for position in range(len(batch)):
+    for position in where:
         record = record_at(batch, position)
         if isinstance(record, Malformed):
             rejections.append((position, Rejection(record.reason, record.detail)))
