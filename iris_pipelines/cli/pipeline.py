@@ -61,7 +61,9 @@ class Pipeline:
             )
         if not result.success:
             raise RunFailed(f"{job} (run {result.run_id}) failed: {_reason(result)}")
-        return _rebuilt(result)
+        with self._database.transaction() as connection:
+            rows = queries().rebuilt_rows_of_run(connection, requested_by=result.run_id)
+            return [RebuiltRelation(*row) for row in rows]
 
     def close(self) -> None:
         """Let go of the instance."""
@@ -169,23 +171,6 @@ def rebuild_progress(database: Database, *, title: str) -> Iterator[None]:
     finally:
         done.set()
         follower.join()
-
-
-def _rebuilt(result: dg.ExecuteInProcessResult) -> list[RebuiltRelation]:
-    """What the materializations of a run say; those of one rebuild say the same for each partition."""
-    rebuilds: dict[tuple[str, object], RebuiltRelation] = {}
-    for event in result.all_events:
-        if event.is_step_materialization and event.asset_key is not None:
-            metadata = event.materialization.metadata
-            if "rebuild_id" in metadata:
-                relation = ".".join(event.asset_key.path)
-                windows, rows = (int(str(metadata[name].value)) for name in ("windows", "dagster/row_count"))
-                rebuilds[relation, metadata["rebuild_id"].value] = RebuiltRelation(relation, windows, rows)
-    total: dict[str, RebuiltRelation] = {}
-    for each in rebuilds.values():
-        before = total.get(each.relation, RebuiltRelation(each.relation, 0, 0))
-        total[each.relation] = RebuiltRelation(each.relation, before.windows + each.windows, before.rows + each.rows)
-    return list(total.values())
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:

@@ -61,12 +61,20 @@ def plan_stale(db: Database, *, now: datetime) -> list[StaleConsumer]:
     return [StaleConsumer(consumer, Grain(grain), tuple(found)) for (consumer, grain), found in hours.items()]
 
 
-def request_rebuild(connection: Connection, windows: Iterable[Window], *, rebuild_id: UUID | None = None) -> UUID:
-    """Note the windows that one run is to replace, split at UTC midnights; the run knows them by the id returned."""
-    rebuild_id = rebuild_id or uuid4()
+def request_rebuild(connection: Connection, windows: Iterable[Window], *, requested_by: str | None = None) -> UUID:
+    """Note the windows that a rebuild is to replace, split at UTC midnights; it knows them by the id returned."""
+    rebuild_id = uuid4()
     pieces = [piece for window in merged(windows) for piece in window.split(DAY)]
     queries().request_window(
         connection,
-        [{"rebuild_id": rebuild_id, "window_start": piece.start, "window_end": piece.end} for piece in pieces],
+        [
+            {
+                "rebuild_id": rebuild_id,
+                "window_start": piece.start,
+                "window_end": piece.end,
+                "requested_by": requested_by,
+            }
+            for piece in pieces
+        ],
     )
     return rebuild_id

@@ -1,7 +1,6 @@
 """Checks between systems: is the rollup what the event log says? Checks of rows alone are dbt tests."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import dagster as dg
 
@@ -35,7 +34,7 @@ def recount_check(grain: Grain) -> dg.AssetChecksDefinition:
     ) -> dg.AssetCheckResult:
         db = database.get()
         with db.transaction() as connection:
-            rows = queries().requested_windows(connection, rebuild_id=UUID(context.run.run_id))
+            rows = queries().requested_windows(connection, requested_by=context.run.run_id)
             windows = [Window(start, end) for start, end in rows]
         if not windows:  # a run of the check alone, from the UI
             closed = closed_before(clock.now())

@@ -28,8 +28,8 @@ def event_partitions_job() -> None:
     maintain_event_partitions()
 
 
-hourly_rollups_job = dg.define_asset_job("hourly_rollups_job", "tag:hourly", tags=_MAX_RUNTIME)
+hourly_rollups_job = dg.define_asset_job("hourly_rollups_job", dg.AssetSelection.tag("hourly", ""), tags=_MAX_RUNTIME)
 """Every model rebuilt by hour, with its checks."""
 
-daily_rollups_job = dg.define_asset_job("daily_rollups_job", "tag:daily", tags=_MAX_RUNTIME)
+daily_rollups_job = dg.define_asset_job("daily_rollups_job", dg.AssetSelection.tag("daily", ""), tags=_MAX_RUNTIME)
 """Every model rebuilt by day, with its checks."""

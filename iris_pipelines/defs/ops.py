@@ -15,8 +15,8 @@ from iris_pipelines.defs.assets.event_log import EVENT_LOG
 from iris_pipelines.defs.assets.rollups import dagster_events
 from iris_pipelines.defs.checks import NAMES, ROLLUPS, recount_metadata
 from iris_pipelines.defs.dbt import DbtProject
-from iris_pipelines.defs.rebuild_metadata import rebuild_metadata
-from iris_pipelines.defs.rebuilds import RebuildPlan, plan_rebuilds, rebuild, windowed_models
+from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
+from iris_pipelines.defs.rebuilds import Rebuild, RebuildPlan, plan_rebuilds, rebuild, windowed_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource, LandingZone
 from iris_pipelines.domain.windows import HOUR
 
@@ -37,15 +37,15 @@ def rebuild_stale_windows(
     touched = sorted({key for plan in plans if plan.grain is Grain.HOUR for key in _partition_keys(plan)})
     announce(context, [dg.AssetMaterialization(EVENT_LOG, partition=key) for key in touched])
     for plan in plans:
-        done = rebuild(db, dbt, plan)
-        metadata = rebuild_metadata(db, done)
+        done = rebuild(db, dbt, plan, requested_by=context.run_id)
+        plot = rebuild_plot(db, done)
         for event in dagster_events(done.build, dbt, context):
             if isinstance(event, dg.AssetMaterialization):
-                announce(context, _materializations(event, plan, metadata[event.asset_key]))
+                announce(context, _materializations(event, done, plot))
             else:
                 _log(context, event)
         done.build.raise_failures()
-        if ROLLUPS[plan.grain] in metadata:
+        if any(model.relation == ".".join(ROLLUPS[plan.grain].path) for model in plan.models):
             _check(context, db, plan)
 
 
@@ -63,7 +63,11 @@ def ingest_landing_files(
     if landing_zone.url is None:
         raise dg.Failure("IRIS_LANDING_URL is not set: there is no landing zone to look at", allow_retries=False)
     for result in ingest_new_landing_files(
-        database.get(), landing_zone.url, now=clock.now(), history_start=history_start
+        database.get(),
+        landing_zone.url,
+        environment=landing_zone.environment,
+        now=clock.now(),
+        history_start=history_start,
     ):
         context.log.info(str(result))
 
@@ -104,12 +108,16 @@ def _log(context: dg.OpExecutionContext, event: dg.AssetCheckEvaluation | dg.Ass
 
 
 def _materializations(
-    built: dg.AssetMaterialization, plan: RebuildPlan, metadata: Mapping[str, Any]
+    built: dg.AssetMaterialization, rebuild: Rebuild, plot: Mapping[str, Any]
 ) -> list[dg.AssetMaterialization]:
-    """One for each partition of the plan."""
+    """One for each partition of the rebuild, the last one with the plot."""
+    metadata = {**built.metadata, **rebuild_metadata(rebuild, ".".join(built.asset_key.path))}
+    keys = _partition_keys(rebuild.plan)
     return [
-        dg.AssetMaterialization(built.asset_key, partition=key, metadata={**built.metadata, **metadata})
-        for key in _partition_keys(plan)
+        dg.AssetMaterialization(
+            built.asset_key, partition=key, metadata={**metadata, **(plot if key == keys[-1] else {})}
+        )
+        for key in keys
     ]
 
 

@@ -93,11 +93,11 @@ def closed_part(window: Window, *, now: datetime) -> tuple[Window, ...]:
     return (Window(window.start, end),) if window.start < end else ()
 
 
-def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, rebuild_id: UUID | None = None) -> Rebuild:
+def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: str | None = None) -> Rebuild:
     """Replace the windows in the models, one transaction a window, and run their tests."""
     build_views(db, dbt)
     with db.transaction() as connection:
-        rebuild_id = request_rebuild(connection, plan.windows, rebuild_id=rebuild_id)
+        rebuild_id = request_rebuild(connection, plan.windows, requested_by=requested_by)
     started = time.monotonic()
     build = dbt.build(db.url, [model.name for model in plan.models], rebuild_id=rebuild_id)
     seconds = time.monotonic() - started

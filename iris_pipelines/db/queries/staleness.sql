@@ -49,11 +49,10 @@ inner join iris.event_consumers as consumers on stale.consumer = consumers.consu
 where stale.hour < :closed_before
 order by stale.consumer, stale.hour;
 
--- name: request_window(rebuild_id, window_start, window_end)*!
+-- name: request_window(rebuild_id, window_start, window_end, requested_by)*!
 -- Notes one window that a rebuild is to replace.
-insert into iris.rebuild_windows (rebuild_id, window_start, window_end)
-values (:rebuild_id, :window_start, :window_end)
-on conflict (rebuild_id, window_start) do nothing;
+insert into iris.rebuild_windows (rebuild_id, window_start, window_end, requested_by)
+values (:rebuild_id, :window_start, :window_end, :requested_by);
 
 -- name: forget_rebuilds(before)!
 -- Rebuilds requested before an instant: their record is of no more use.
@@ -89,13 +88,30 @@ insert into iris.built_views (relation, checksum)
 values (:relation, :checksum)
 on conflict (relation) do update set checksum = excluded.checksum, built_at = clock_timestamp();
 
--- name: requested_windows(rebuild_id)
+-- name: requested_windows(requested_by)
+-- What a run wanted replaced.
 select
     window_start,
     window_end
 from iris.rebuild_windows
-where rebuild_id = :rebuild_id
+where requested_by = :requested_by
 order by window_start;
+
+-- name: rebuilt_rows_of_run(requested_by)
+-- What a run replaced, relation by relation.
+select
+    rebuilt.relation,
+    count(*) as windows,
+    sum(rebuilt.row_count)::bigint as row_count
+from iris.rebuilt_windows as rebuilt
+where
+    rebuilt.rebuild_id in (
+        select requested.rebuild_id
+        from iris.rebuild_windows as requested
+        where requested.requested_by = :requested_by
+    )
+group by rebuilt.relation
+order by rebuilt.relation;
 
 -- name: server_time()$
 select clock_timestamp();

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from uuid import UUID
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
@@ -10,7 +9,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs.dbt import DbtBuild, DbtProject
-from iris_pipelines.defs.rebuild_metadata import rebuild_metadata
+from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import RebuildPlan, closed_part, rebuild, windowed_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource
 from iris_pipelines.domain.windows import Window
@@ -111,13 +110,14 @@ def _rebuild_partitions(
     models = tuple(model for model in windowed_models(dbt.manifest()) if model.name in selected)
     asked = Window(*context.partition_time_window)
     plan = RebuildPlan(grain, models, closed_part(asked, now=clock.now()))
-    # The run's own id: the checks of this run find its windows by it.
-    done = rebuild(database.get(), dbt, plan, rebuild_id=UUID(context.run_id))
-    metadata = rebuild_metadata(database.get(), done)
+    done = rebuild(database.get(), dbt, plan, requested_by=context.run_id)
+    plot = rebuild_plot(database.get(), done)
     for event in dagster_events(done.build, dbt, context):
         if isinstance(event, dg.Output):
-            added = metadata[context.asset_key_for_output(event.output_name)]
-            yield dg.Output(None, output_name=event.output_name, metadata={**event.metadata, **added})
+            key = context.asset_key_for_output(event.output_name)
+            context.add_asset_metadata(plot, asset_key=key, partition_key=context.partition_key_range.end)
+            metadata = {**event.metadata, **rebuild_metadata(done, ".".join(key.path))}
+            yield dg.Output(None, output_name=event.output_name, metadata=metadata)
         else:
             yield event
     done.build.raise_failures()

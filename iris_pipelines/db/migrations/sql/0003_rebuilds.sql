@@ -22,10 +22,13 @@ create table iris.rebuild_windows (
     rebuild_id uuid not null,
     window_start timestamptz not null,
     window_end timestamptz not null,
+    requested_by text,
     requested_at timestamptz not null default clock_timestamp(),
     primary key (rebuild_id, window_start),
     check (window_start < window_end)
 );
+create index rebuild_windows_by_run on iris.rebuild_windows (requested_by);
+comment on column iris.rebuild_windows.requested_by is 'The id of the Dagster run, if one asked for it.';
 comment on table iris.rebuild_windows is
 'What one run is to replace: any set of windows, each within one UTC day.';
 
