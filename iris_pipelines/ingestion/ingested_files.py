@@ -6,15 +6,12 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 
-import psycopg
-
-from iris_pipelines.db.database import Connection, Database, DatabaseUnavailable, queries
+from iris_pipelines.db.database import Connection, Database, queries
 from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.ingestion.files.discovery import StoredFile
 from iris_pipelines.ingestion.files.errors import UnreadableFile
@@ -65,10 +62,6 @@ class FileProgress:
     size: int
 
 
-class DatabaseFull(IrisError):
-    """The server has no room for more."""
-
-
 def ingest_files(
     db: Database,
     files: Iterable[StoredFile],
@@ -82,20 +75,19 @@ def ingest_files(
     """Load each file, and say what became of it; one that cannot be read harms no other.
 
     A content that was loaded before is not loaded again unless `again` says so, or events of it were rejected: what
-    was wrong may have been put right. Raises DatabaseUnavailable or DatabaseFull, and then the file at hand and those
-    after it are not loaded.
+    was wrong may have been put right. Raises DatabaseUnavailable, and then the file at hand and those after it are not
+    loaded.
     """
     for file in files:
         ingestion = _Ingestion(db, file)
         try:
-            with explained(file.name):
-                result = ingestion.run(
-                    now=now,
-                    history_start=history_start,
-                    create_tenants=create_tenants,
-                    again=again,
-                    on_progress=on_progress,
-                )
+            result = ingestion.run(
+                now=now,
+                history_start=history_start,
+                create_tenants=create_tenants,
+                again=again,
+                on_progress=on_progress,
+            )
         except (UnreadableFile, LoadConflict) as problem:
             result = ingestion.failed(problem)
         yield result
@@ -108,22 +100,6 @@ def sha256_of(path: Path, name: str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UnreadableFile(name, f"cannot be read: {error.strerror}") from error
-
-
-@contextmanager
-def explained(name: str) -> Iterator[None]:
-    """What the database may meet with while a file is loaded, in words."""
-    try:
-        yield
-    except psycopg.errors.DiskFull as error:
-        raise DatabaseFull(
-            f"the database server's disk is full: nothing of {name} was loaded; make room there and load it again"
-        ) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DatabaseUnavailable(
-            f"the database went away while {name} was being loaded ({reason}): load it again, nothing is stored twice"
-        ) from error
 
 
 class _Ingestion:

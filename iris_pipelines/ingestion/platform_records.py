@@ -20,7 +20,6 @@ from iris_pipelines.domain.windows import EPOCH
 from iris_pipelines.ingestion.effects import EMAIL_STATUSES
 from iris_pipelines.ingestion.files.discovery import StoredFile
 from iris_pipelines.ingestion.files.formats import Columns, RecordFile
-from iris_pipelines.ingestion.ingested_files import explained
 from iris_pipelines.ingestion.records import EventBatch, Malformed, ObjectBatch
 
 _COUNT_LIMIT = 2**31
@@ -59,7 +58,7 @@ def load_records(db: Database, kind: Kind, file: StoredFile) -> RecordsResult:
     A column that the file leaves out or empty stays as it is, and nothing that events wrote on a message is taken
     back. Raises InvalidRecord with the line and the column of the first that is wrong.
     """
-    with file.local_path() as path, explained(file.name), db.transaction() as connection:
+    with file.local_path() as path, db.transaction() as connection:
         return _Load(connection, kind, file.name).run(path)
 
 

@@ -3,14 +3,21 @@ import gzip
 import io
 import json
 import os
+import tempfile
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from iris_pipelines.ingestion.files.errors import UnreadableFile
+from iris_pipelines.ingestion.files.formats import RecordFile
+from iris_pipelines.ingestion.judging import judge_batch
 from iris_pipelines.ingestion.records import Malformed
 
 ONE = {"tenant_id": "t", "event_type": "message.sent", "timestamp": "2026-11-02T10:00:00Z"}
@@ -43,7 +50,8 @@ def as_csv(records: list[dict[str, Any]]) -> str:
 
 def parquet(records: list[dict[str, Any]], *, rows: int | None = None) -> bytes:
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(records).slice(0, rows), out)
+    names = {name: None for record in records for name in record}
+    pq.write_table(pa.Table.from_pylist([names | record for record in records]).slice(0, rows), out)
     return out.getvalue()
 
 
@@ -149,3 +157,44 @@ def test_a_file_without_records_has_none(read: Read, name: str, content: str | b
 @pytest.mark.parametrize("suffix", ["ndjson", "json", "csv"])
 def test_a_byte_order_mark_is_no_part_of_the_first_record(read: Read, suffix: str) -> None:
     assert read(f"events.{suffix}", b"\xef\xbb\xbf" + WRITERS[suffix](OTHERS)) == OTHERS
+
+
+NOW = datetime(2026, 11, 3, tzinfo=UTC)
+EVENT = st.fixed_dictionaries(
+    {
+        "tenant_id": st.uuids().map(str),
+        "event_type": st.sampled_from(["message.sent", "link.clicked", "api.request", "custom.thing"]),
+        "timestamp": st.sampled_from(["2026-11-02T10:00:00.5Z", "2026-11-02T10:00:00.123456+02:00", "1793613600000"]),
+    },
+    optional={
+        "message_id": st.uuids().map(str),
+        "channel": st.sampled_from(["SMS", "email"]),
+        "provider": st.sampled_from(["Twilio", "sendgrid"]),
+        "cost": st.integers(0, 10**6).map(lambda millionths: millionths / 10**6),
+        "duration_ms": st.integers(0, 10**9),
+        "success": st.booleans(),
+        "error_code": st.sampled_from(["404", "E-1"]),
+        "error_message": st.text("ab \"',;\né", min_size=1),
+        "event_data": st.fixed_dictionaries({"url": st.text('ab"/?é', min_size=1)}, optional={"n": st.integers(0, 9)}),
+        "geo_location": st.just({"city": "Zürich", "lat": 47.5}),
+        "is_first": st.booleans(),
+        "note": st.text("xy,\n", min_size=1),
+    },
+)
+
+
+@given(st.lists(EVENT, min_size=1, max_size=90))
+@settings(max_examples=25, deadline=None)
+def test_events_without_an_id_get_the_same_one_from_every_format(events: list[dict[str, Any]]) -> None:
+    ids = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix, write in WRITERS.items():
+            path = Path(folder, f"events.{suffix}")
+            path.write_bytes(write(events))
+            judged = [
+                judge_batch(batch, now=NOW, history_start=date(2020, 1, 1)) for batch in RecordFile(path, path.name)
+            ]
+            assert [rejection for each in judged for rejection in each.rejections] == []
+            ids[suffix] = [value for each in judged for value in each.events["id"].to_pylist()]
+    assert len(ids["ndjson"]) == len(events)
+    assert [suffix for suffix, found in ids.items() if found != ids["ndjson"]] == []
