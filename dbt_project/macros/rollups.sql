@@ -1,28 +1,54 @@
-{# What analytics_hourly and analytics_daily have in common. #}
+{# The columns that analytics_hourly and analytics_daily share, at each of their steps. #}
 
-{% macro rollup_counts() -%}
-        count(*) filter (where event_type = 'message.sent') as messages_sent,
-        count(*) filter (where event_type = 'message.delivered') as messages_delivered,
-        count(*) filter (where event_type = 'message.failed') as messages_failed,
-        count(*) filter (where event_type = 'message.opened') as messages_opened,
-        count(*) filter (where event_type = 'link.clicked') as messages_clicked,
-        count(*) filter (where event_type in ('email.hard_bounce', 'email.soft_bounce')) as messages_bounced,
-        count(*) filter (where event_type = 'email.complaint') as messages_complained,
-        count(*) filter (where event_type = 'message.unsubscribed') as messages_unsubscribed,
-        count(*) filter (where event_type = 'call.answered') as calls_answered,
-        count(*) filter (where event_type = 'conversion') as conversions,
-        count(*) filter (where event_type = 'message.opened' and is_machine) as machine_opens,
-        count(*) filter (where event_type = 'link.clicked' and is_machine) as machine_clicks,
-        count(distinct contact_id) as unique_recipients,
-        count(distinct contact_id) filter (where event_type = 'message.opened') as unique_opens,
-        count(distinct contact_id) filter (where event_type = 'link.clicked') as unique_clicks,
-        avg(duration_ms) filter (where event_type = 'message.delivered') as mean_ms,
-        percentile_cont(array[0.5, 0.95, 0.99]) within group (order by duration_ms)
-            filter (where event_type = 'message.delivered') as percentiles,
-        sum(cost) as total_cost,
-        avg(cost) as mean_cost
+
+{# What the events of one type in one group come to. The contacts and times are kept as arrays, so that distinct counts
+   and percentiles need no second pass over the events, nor a sort of all of them. #}
+{% macro measures_of_a_type() -%}
+    count(*) as events,
+    count(*) filter (where is_machine) as machine_events,
+    count(cost) as costs,
+    sum(cost) as cost,
+    array_agg(contact_id) as contact_ids,
+    array_agg(duration_ms) filter (where event_type = 'message.delivered') as delivery_times
 {%- endmacro %}
 
+
+{# How many events of these types a group has, from its rows by type. #}
+{% macro events_of(event_types, column='events') -%}
+    coalesce(sum({{ column }}) filter (where event_type in ('{{ event_types | join("', '") }}')), 0)::bigint
+{%- endmacro %}
+
+
+{# The counts and costs of a group, from its rows by type. #}
+{% macro counts_and_costs() -%}
+    {{ events_of(['message.sent']) }} as messages_sent,
+    {{ events_of(['message.delivered']) }} as messages_delivered,
+    {{ events_of(['message.failed']) }} as messages_failed,
+    {{ events_of(['message.opened']) }} as messages_opened,
+    {{ events_of(['link.clicked']) }} as messages_clicked,
+    {{ events_of(['email.hard_bounce', 'email.soft_bounce']) }} as messages_bounced,
+    {{ events_of(['email.complaint']) }} as messages_complained,
+    {{ events_of(['message.unsubscribed']) }} as messages_unsubscribed,
+    {{ events_of(['call.answered']) }} as calls_answered,
+    {{ events_of(['conversion']) }} as conversions,
+    {{ events_of(['message.opened'], 'machine_events') }} as machine_opens,
+    {{ events_of(['link.clicked'], 'machine_events') }} as machine_clicks,
+    sum(cost) as total_cost,
+    round(sum(cost) / nullif(sum(costs), 0), 6) as avg_cost_per_message
+{%- endmacro %}
+
+
+{# The distinct contacts of a group, and the mean and the percentiles of its delivery times, from one row per event. #}
+{% macro distinct_contacts_and_times() -%}
+    count(distinct contact_id) as unique_recipients,
+    count(distinct contact_id) filter (where event_type = 'message.opened') as unique_opens,
+    count(distinct contact_id) filter (where event_type = 'link.clicked') as unique_clicks,
+    avg(duration_ms) as mean_ms,
+    percentile_cont(array[0.5, 0.95, 0.99]) within group (order by duration_ms) as percentiles_ms
+{%- endmacro %}
+
+
+{# The columns of a rollup after its key, in the order of the contract. #}
 {% macro rollup_columns() -%}
     messages_sent,
     messages_delivered,
@@ -43,10 +69,10 @@
     {{ rate('messages_opened', 'messages_delivered') }} as open_rate,
     {{ rate('messages_clicked', 'messages_opened') }} as click_rate,
     round(mean_ms)::bigint as avg_delivery_time_ms,
-    round(percentiles[1]::numeric)::bigint as p50_delivery_time_ms,
-    round(percentiles[2]::numeric)::bigint as p95_delivery_time_ms,
-    round(percentiles[3]::numeric)::bigint as p99_delivery_time_ms,
+    round(percentiles_ms[1]::numeric)::bigint as p50_delivery_time_ms,
+    round(percentiles_ms[2]::numeric)::bigint as p95_delivery_time_ms,
+    round(percentiles_ms[3]::numeric)::bigint as p99_delivery_time_ms,
     total_cost,
-    round(mean_cost, 6) as avg_cost_per_message,
+    avg_cost_per_message,
     now() as computed_at
 {%- endmacro %}

@@ -7,24 +7,28 @@
 
 {# The rebuild that this run belongs to, or none. #}
 {% macro rebuild_id() -%}
-    {%- if execute -%}
-        {%- set id = env_var('IRIS_REBUILD_ID', '') -%}
-        {%- if id and not modules.re.fullmatch('[0-9a-fA-F-]{36}', id) -%}
-            {%- do exceptions.raise_compiler_error("IRIS_REBUILD_ID must be a UUID noted in iris.rebuild_windows, not '" ~ id ~ "'") -%}
-        {%- endif -%}
-        {%- if id -%}{{ return(id) }}{%- endif -%}
+    {%- if not execute -%}{{ return(none) }}{%- endif -%}
+    {%- set id = env_var('IRIS_REBUILD_ID', '') -%}
+    {%- if id and not modules.re.fullmatch('[0-9a-fA-F-]{36}', id) -%}
+        {%- do exceptions.raise_compiler_error("IRIS_REBUILD_ID must be a UUID, not '" ~ id ~ "'") -%}
     {%- endif -%}
-    {{ return(none) }}
+    {{ return(id or none) }}
 {%- endmacro %}
 
 
-{# An expression for the end of the last closed hour; the hour that is running is never built. #}
+{# An instant cut down to whole hours or days of UTC, whatever the session's time zone. #}
+{% macro floor_to(length, instant) -%}
+    date_bin('{{ length }}', {{ instant }}, timestamptz '2000-01-01 00:00:00+00')
+{%- endmacro %}
+
+
+{# The end of the last closed hour; the hour that is running is never built. #}
 {% macro last_closed_hour() -%}
-    date_bin('1 hour', now(), timestamptz '2000-01-01 00:00:00+00')
+    {{ floor_to('1 hour', 'now()') }}
 {%- endmacro %}
 
 
-{# An instant of the database as a literal that reads the same in every time zone. #}
+{# An instant as text that is a literal and that reads the same in every time zone. #}
 {% macro instant_literal(expression) -%}
     to_char({{ expression }} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00'
 {%- endmacro %}
@@ -35,13 +39,16 @@
     {%- if rebuild_id() is none -%}
         {{ return(["timestamptz '-infinity'", last_closed_hour()]) }}
     {%- endif -%}
-    {%- set range = run_query(
-        "select " ~ instant_literal('min(window_start)') ~ " as starts, " ~ instant_literal('max(window_end)') ~ " as ends"
-        ~ " from iris.rebuild_windows where rebuild_id = '" ~ rebuild_id() ~ "'"
-    ).rows[0] -%}
+    {%- set query -%}
+        select
+            {{ instant_literal('min(window_start)') }} as starts,
+            {{ instant_literal('max(window_end)') }} as ends
+        from iris.rebuild_windows
+        where rebuild_id = '{{ rebuild_id() }}'
+    {%- endset -%}
+    {%- set range = run_query(query).rows[0] -%}
     {%- if range['starts'] is none -%}
-        {#- A rebuild without windows makes the tables and replaces nothing. -#}
-        {{ return(["timestamptz 'infinity'", "timestamptz '-infinity'"]) }}
+        {%- do exceptions.raise_compiler_error("iris.rebuild_windows has no windows of rebuild " ~ rebuild_id()) -%}
     {%- endif -%}
     {{ return(["timestamptz '" ~ range['starts'] ~ "'", "timestamptz '" ~ range['ends'] ~ "'"]) }}
 {%- endmacro %}
@@ -68,43 +75,66 @@
 {# The windows that this run replaces in `relation`, in order. Each lies within one UTC day; those of a daily model start
    at midnight, because a day's row is computed from all of its closed hours. #}
 {% macro windows_to_replace(relation, window_column, grain) -%}
-    {%- set instant = window_column ~ "::timestamp at time zone 'UTC'" if grain == 'day' else window_column -%}
     {%- set query -%}
         with wanted as (
-            {%- if rebuild_id() is not none %}
-            select window_start, window_end
-            from iris.rebuild_windows
-            where rebuild_id = '{{ rebuild_id() }}'
-            {%- else %}
-            select day as window_start, least(day + interval '24 hours', {{ last_closed_hour() }}) as window_end
-            from (
-                select date_bin('24 hours', timestamp, timestamptz '2000-01-01 00:00:00+00')
-                from {{ source('iris', 'analytics_events') }}
-                union
-                select date_bin('24 hours', {{ instant }}, timestamptz '2000-01-01 00:00:00+00')
-                from {{ relation }}
-            ) as days (day)
-            where day < {{ last_closed_hour() }}
-            {%- endif %}
+            {{ all_windows(relation, window_column, grain) if rebuild_id() is none else requested_windows() }}
+        ),
+        days as (
+            select *, {{ floor_to('24 hours', 'window_start') }} as day_start from wanted
         )
         select
             {{ instant_literal('window_start') }} as starts,
             {{ instant_literal('window_end') }} as ends,
-            ((window_start at time zone 'UTC')::date - date '2000-01-01')::text as day_number,
-            (
-                window_start = date_bin('{{ '24 hours' if grain == 'day' else '1 hour' }}', window_start, timestamptz '2000-01-01 00:00:00+00')
-                and window_end = date_bin('1 hour', window_end, timestamptz '2000-01-01 00:00:00+00')
-                and window_end <= date_bin('24 hours', window_start, timestamptz '2000-01-01 00:00:00+00') + interval '24 hours'
-            ) as is_aligned
-        from wanted
+            extract(epoch from day_start)::bigint / 86400 as day_number,
+            window_start = {{ floor_to('24 hours' if grain == 'day' else '1 hour', 'window_start') }}
+            and window_end = {{ floor_to('1 hour', 'window_end') }}
+            and window_end <= day_start + interval '24 hours' as is_whole
+        from days
         order by window_start
     {%- endset -%}
     {%- set windows = run_query(query).rows -%}
-    {%- for window in windows if not window['is_aligned'] -%}
+    {%- for window in windows if not window['is_whole'] -%}
         {%- do exceptions.raise_compiler_error(
-            relation ~ " is replaced by windows of whole " ~ grain ~ "s within one UTC day, and not by "
-            ~ window['starts'] ~ " to " ~ window['ends']
+            relation ~ " is replaced by whole " ~ grain ~ "s within one UTC day, and the window from "
+            ~ window['starts'] ~ " to " ~ window['ends'] ~ " is none"
         ) -%}
     {%- endfor -%}
     {{ return(windows) }}
+{%- endmacro %}
+
+
+{# The windows noted for the rebuild. #}
+{% macro requested_windows() -%}
+    select
+        window_start,
+        window_end
+    from iris.rebuild_windows
+    where rebuild_id = '{{ rebuild_id() }}'
+{%- endmacro %}
+
+
+{# Every day that has events or rows, as far as its hours have closed. #}
+{% macro all_windows(relation, window_column, grain) -%}
+    {%- set instant = window_column ~ "::timestamp at time zone 'UTC'" if grain == 'day' else window_column -%}
+    select
+        day as window_start,
+        least(day + interval '24 hours', {{ last_closed_hour() }}) as window_end
+    from (
+        select {{ floor_to('24 hours', 'timestamp') }} from {{ source('iris', 'analytics_events') }}
+        union
+        select {{ floor_to('24 hours', instant) }} from {{ relation }}
+    ) as days (day)
+    where day < {{ last_closed_hour() }}
+{%- endmacro %}
+
+
+{# A relation cut down to the windows of the rebuild, for tests that need not look at all of history at each run. #}
+{% macro rows_of_rebuild(relation, window_column, grain) -%}
+    (
+        select windowed.*
+        from iris.rebuild_windows as rebuild
+        inner join {{ relation }} as windowed
+            on {{ rows_in_window('windowed.' ~ window_column, grain, 'rebuild.window_start', 'rebuild.window_end') }}
+        where rebuild.rebuild_id = '{{ rebuild_id() }}'
+    ) as rows_of_rebuild
 {%- endmacro %}

@@ -59,10 +59,14 @@
             ('default_transaction_isolation', 'read committed'),
             ('TimeZone', 'UTC'),
             ('plan_cache_mode', 'force_custom_plan'),
-            -- Sorting all rows for one DISTINCT or ordered aggregate costs more than sorting within the groups.
+            -- Hashing events and sorting what comes out is two to three times cheaper than sorting events, which the
+            -- planner prefers when it takes aggregates with arrays for larger than they are.
+            ('enable_sort', 'off'),
+            ('enable_incremental_sort', 'off'),
             ('enable_presorted_aggregate', 'off'),
             ('jit', 'off'),
-            ('work_mem', '256MB')
+            ('work_mem', '256MB'),
+            ('hash_mem_multiplier', '8')
         ) as wanted (name, value)
         where current_setting(wanted.name, true) is not null
     {% endcall %}

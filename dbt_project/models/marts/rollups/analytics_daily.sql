@@ -7,12 +7,32 @@ with
 events as (
 
     select
-        *,
-        (timestamp at time zone 'UTC')::date as event_date,
-        coalesce(channel, 'unknown') as channel_name
+        tenant_id,
+        (timestamp at time zone 'UTC')::date as date,
+        coalesce(channel, 'unknown') as channel,
+        event_type,
+        is_machine,
+        contact_id,
+        cost,
+        duration_ms
 
     from {{ ref('stg_iris__events') }}
     where {{ in_window('timestamp') }} and event_type <> 'api.request'
+
+),
+
+-- Materialized, so that the events are read and hashed once, whatever order the steps below would like them in.
+by_type as materialized (
+
+    select
+        tenant_id,
+        date,
+        channel,
+        event_type,
+        {{ measures_of_a_type() }}
+
+    from events
+    group by tenant_id, date, channel, event_type
 
 ),
 
@@ -20,19 +40,58 @@ counted as (
 
     select
         tenant_id,
-        event_date,
-        channel_name,
-        {{ rollup_counts() }}
+        date,
+        channel,
+        {{ counts_and_costs() }}
 
-    from events
-    group by tenant_id, event_date, channel_name
+    from by_type
+    group by tenant_id, date, channel
+
+),
+
+-- One row per event again, but in the order of the groups: sorting the rows by type before they are unnested costs a
+-- tenth of sorting the events.
+unnested as (
+
+    select
+        tenant_id,
+        date,
+        channel,
+        event_type,
+        unnest(contact_ids) as contact_id,
+        unnest(delivery_times) as duration_ms
+
+    from by_type
+    order by tenant_id, date, channel
+
+),
+
+distributed as (
+
+    select
+        tenant_id,
+        date,
+        channel,
+        {{ distinct_contacts_and_times() }}
+
+    from unnested
+    group by tenant_id, date, channel
+
+),
+
+-- Both have the same groups. No nested loop can do a full join, and it is what the planner, who takes the groups for
+-- few, would do with any other.
+final as (
+
+    select
+        tenant_id,
+        date,
+        channel,
+        {{ rollup_columns() }}
+
+    from counted
+    full join distributed using (tenant_id, date, channel)
 
 )
 
-select
-    tenant_id,
-    event_date as date,
-    channel_name as channel,
-    {{ rollup_columns() }}
-
-from counted
+select * from final

@@ -7,13 +7,34 @@ with
 events as (
 
     select
-        *,
-        date_bin('1 hour', timestamp, timestamptz '2000-01-01 00:00:00+00') as hour_start,
-        coalesce(channel, 'unknown') as channel_name,
-        coalesce(provider, 'unknown') as provider_name
+        tenant_id,
+        {{ floor_to('1 hour', 'timestamp') }} as timestamp,
+        coalesce(channel, 'unknown') as channel,
+        coalesce(provider, 'unknown') as provider,
+        event_type,
+        is_machine,
+        contact_id,
+        cost,
+        duration_ms
 
     from {{ ref('stg_iris__events') }}
     where {{ in_window('timestamp') }} and event_type <> 'api.request'
+
+),
+
+-- Materialized, so that the events are read and hashed once, whatever order the steps below would like them in.
+by_type as materialized (
+
+    select
+        tenant_id,
+        timestamp,
+        channel,
+        provider,
+        event_type,
+        {{ measures_of_a_type() }}
+
+    from events
+    group by tenant_id, timestamp, channel, provider, event_type
 
 ),
 
@@ -21,21 +42,62 @@ counted as (
 
     select
         tenant_id,
-        hour_start,
-        channel_name,
-        provider_name,
-        {{ rollup_counts() }}
+        timestamp,
+        channel,
+        provider,
+        {{ counts_and_costs() }}
 
-    from events
-    group by tenant_id, hour_start, channel_name, provider_name
+    from by_type
+    group by tenant_id, timestamp, channel, provider
+
+),
+
+-- One row per event again, but in the order of the groups: sorting the rows by type before they are unnested costs a
+-- tenth of sorting the events.
+unnested as (
+
+    select
+        tenant_id,
+        timestamp,
+        channel,
+        provider,
+        event_type,
+        unnest(contact_ids) as contact_id,
+        unnest(delivery_times) as duration_ms
+
+    from by_type
+    order by tenant_id, timestamp, channel, provider
+
+),
+
+distributed as (
+
+    select
+        tenant_id,
+        timestamp,
+        channel,
+        provider,
+        {{ distinct_contacts_and_times() }}
+
+    from unnested
+    group by tenant_id, timestamp, channel, provider
+
+),
+
+-- Both have the same groups. No nested loop can do a full join, and it is what the planner, who takes the groups for
+-- few, would do with any other.
+final as (
+
+    select
+        tenant_id,
+        timestamp,
+        channel,
+        provider,
+        {{ rollup_columns() }}
+
+    from counted
+    full join distributed using (tenant_id, timestamp, channel, provider)
 
 )
 
-select
-    tenant_id,
-    hour_start as timestamp,
-    channel_name as channel,
-    provider_name as provider,
-    {{ rollup_columns() }}
-
-from counted
+select * from final
