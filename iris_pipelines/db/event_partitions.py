@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 import psycopg
@@ -10,40 +10,56 @@ import psycopg
 from iris_pipelines.db.database import Connection, Database, queries
 
 _DAYS_AHEAD = 7
+# So many are made under one lock of the default partition: a lock for each takes longer, one for all is held longer.
+_DAYS_AT_ONCE = 32
 
 
-def existing_days(connection: Connection) -> set[date]:
-    """The days that have a partition."""
-    return {day for (day,) in queries().partition_days(connection)}
+def partition_name(day: date) -> str:
+    """The table in the schema iris_partitions that holds a day's events."""
+    return f"analytics_events_{day:%Y_%m_%d}"
 
 
-def create_partitions(db: Database, days: Iterable[date]) -> set[date]:
-    """Make the partitions of these days as far as the table's traffic allows; returns the days that have one now.
+def partitioned_days(db: Database, connection: Connection, days: Collection[date]) -> set[date]:
+    """Those of the days that have a partition now; the missing ones are made first, in transactions of their own.
 
-    Each takes a short lock on the default partition. Where that is busy the day is left out: its events go to the
-    default partition, and `maintain_partitions` moves them later.
+    Making one takes a short lock on the default partition. Where that is busy the day is left out: its events go to
+    the default partition, and `maintain_partitions` moves them later.
     """
-    return {day for day in sorted(days) if _create(db, day)}
+    existing = existing_days(connection, days)
+    missing = set(days) - existing
+    return existing | create_partitions(db, missing) if missing else existing
+
+
+def existing_days(connection: Connection, days: Collection[date]) -> set[date]:
+    """Those of the days that have a partition."""
+    return {day for (day,) in queries().partitioned_days(connection, days=sorted(days))}
+
+
+def create_partitions(db: Database, days: Collection[date]) -> set[date]:
+    """Make the partitions of these days as far as the traffic allows; returns the days that have one now."""
+    ordered = sorted(days)
+    made: set[date] = set()
+    for start in range(0, len(ordered), _DAYS_AT_ONCE):
+        some = ordered[start : start + _DAYS_AT_ONCE]
+        try:
+            with db.transaction() as connection:
+                queries().wait_briefly_for_locks(connection)
+                list(queries().create_event_partitions(connection, days=some))
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            # What is in the way now will most likely be so for the other days too.
+            break
+        made.update(some)
+    return made
 
 
 def maintain_partitions(db: Database, *, now: datetime, days_ahead: int = _DAYS_AHEAD) -> set[date]:
     """Make the partitions of the coming days, and those of events that wait in the default partition.
 
-    Returns the days that were due; one that was busy is due again next time.
+    Returns the days that got one; a day that was busy is due again next time.
     """
     today = now.date()
+    coming = {today + timedelta(days=ahead) for ahead in range(days_ahead + 1)}
     with db.transaction() as connection:
-        existing = existing_days(connection)
         waiting = {day for (day,) in queries().days_in_default_partition(connection)}
-    coming = {today + timedelta(days=ahead) for ahead in range(-1, days_ahead + 1)}
-    return create_partitions(db, (coming - existing) | waiting)
-
-
-def _create(db: Database, day: date) -> bool:
-    try:
-        with db.transaction() as connection:
-            queries().wait_briefly_for_locks(connection)
-            queries().create_event_partition(connection, day=day)
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-        return False
-    return True
+        due = (coming | waiting) - existing_days(connection, coming | waiting)
+    return create_partitions(db, due)

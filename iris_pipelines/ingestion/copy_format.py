@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,13 @@ def encode(batch: pa.RecordBatch) -> memoryview:
     Each field of a row is its length and its bytes. Both are made for a whole column at a time, and Arrow glues the
     columns' pieces together row by row.
     """
-    fields = [piece for column in batch.columns for piece in _pieces(column)]
+    if batch.num_rows == 0:
+        return memoryview(b"")
+    fields = [
+        piece
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        for piece in _FORMATS.get(name, _pieces)(column)
+    ]
     field_count = pa.scalar(batch.num_columns.to_bytes(2, "big"), pa.binary())
     separator = pa.scalar(b"", pa.binary())
     rows = pc.binary_join_element_wise(field_count, *fields, separator)
@@ -42,17 +50,24 @@ def _pieces(column: Column) -> list[Column]:
     kind = column.type
     if pa.types.is_binary(kind) or pa.types.is_string(kind):
         return _texts(column)
+    return [_fixed(column, _bytes_of(column))]
+
+
+def _bytes_of(column: Column) -> _Bytes:
+    """The values of a column that all have the same width; what stands for a null does not matter."""
+    kind = column.type
     if pa.types.is_fixed_size_binary(kind):
-        return [_fixed(column, _uuid_bytes(column))]
+        return _uuid_bytes(column)
     if pa.types.is_boolean(kind):
-        return [_fixed(column, _without_nulls(column.cast(pa.uint8())).reshape(-1, 1))]
+        return _without_nulls(column.cast(pa.uint8())).reshape(-1, 1)
     if pa.types.is_timestamp(kind):
-        microseconds = _without_nulls(column.cast(pa.int64())) - _EPOCH_2000
-        return [_fixed(column, _big_endian(microseconds, "i8"))]
+        return _big_endian(_without_nulls(column.cast(pa.int64())) - _EPOCH_2000, "i8")
     if pa.types.is_int64(kind):
-        return [_fixed(column, _big_endian(_without_nulls(column), "i8"))]
+        return _big_endian(_without_nulls(column), "i8")
+    if pa.types.is_int32(kind):
+        return _big_endian(_without_nulls(column), "i4")
     if pa.types.is_decimal(kind):
-        return [_fixed(column, _numeric(column))]
+        return _numeric(column)
     raise TypeError(f"no binary COPY format for {kind}")
 
 
@@ -60,24 +75,63 @@ def _texts(column: Column) -> list[Column]:
     """The lengths, -1 for a null, and the texts."""
     lengths = pc.fill_null(pc.binary_length(column), -1)
     headers = _big_endian(lengths.to_numpy(zero_copy_only=False), "i4")
+    return [_rows_of(headers), _without_null_texts(column)]
+
+
+def _jsonb(column: Column) -> list[Column]:
+    """Texts with the number of the format, 1, before them."""
+    lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
+    headers = np.ones((len(column), 5), dtype=np.uint8)
+    headers[:, :4] = _big_endian(lengths + 1, "i4")
+    return [_or_null(column, headers), _without_null_texts(column)]
+
+
+def _inet(column: Column) -> list[Column]:
+    """Family, length of the network, not a network, length of the address, address."""
+    encoded = column.dictionary_encode()
+    addresses = [_inet_bytes(each) for each in encoded.dictionary.to_pylist()]
+    return _texts(pa.array(addresses, pa.binary()).take(encoded.indices))
+
+
+def _inet_bytes(address: str) -> bytes:
+    if ":" in address:
+        return b"\x03\x80\x00\x10" + socket.inet_pton(socket.AF_INET6, address)
+    return b"\x02\x20\x00\x04" + socket.inet_pton(socket.AF_INET, address)
+
+
+# Columns that are text here and something else in the database.
+_FORMATS: Mapping[str, Callable[[Column], list[Column]]] = {
+    "event_data": _jsonb,
+    "geo_location": _jsonb,
+    "ip_address": _inet,
+}
+
+
+def _without_null_texts(column: Column) -> Column:
     texts = column.cast(pa.binary())
-    return [_rows_of(headers), pc.fill_null(texts, b"") if texts.null_count else texts]
+    return pc.fill_null(texts, b"") if texts.null_count else texts
 
 
 def _fixed(column: Column, values: _Bytes) -> Column:
-    """Length and bytes of values that are all of one width; a null is the length -1 and nothing else."""
+    """Length and bytes of values that are all of one width."""
     count, width = values.shape
     rows = np.empty((count, 4 + width), dtype=np.uint8)
     rows[:, :4] = np.frombuffer(width.to_bytes(4, "big"), dtype=np.uint8)
     rows[:, 4:] = values
+    return _or_null(column, rows)
+
+
+def _or_null(column: Column, rows: _Bytes) -> Column:
+    """Rows of bytes; where the column is null, the length -1 and nothing else."""
     if column.null_count == 0:
         return _rows_of(rows)
+    count, width = rows.shape
     valid = column.is_valid().to_numpy(zero_copy_only=False)
     rows[~valid, :4] = 0xFF
     kept = np.ones(rows.shape, dtype=bool)
     kept[:, 4:] = valid[:, np.newaxis]
     ends = np.zeros(count + 1, dtype=np.int32)
-    np.cumsum(np.where(valid, 4 + width, 4), out=ends[1:])
+    np.cumsum(np.where(valid, width, 4), out=ends[1:])
     return _ARRAY.from_buffers(pa.binary(), count, [None, _buffer(ends), _buffer(rows[kept])])
 
 

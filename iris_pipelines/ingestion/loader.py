@@ -9,23 +9,25 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import psycopg
 import pyarrow as pa
 
-from iris_pipelines.db import event_partitions
 from iris_pipelines.db.database import Connection, Database, queries
+from iris_pipelines.db.event_partitions import partitioned_days
 from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.domain.events import Reason, Rejection
-from iris_pipelines.ingestion import copy_format
-from iris_pipelines.ingestion.effects import TYPES_WITH_EFFECTS, apply_effects
+from iris_pipelines.ingestion.event_store import EventStore, days_of
 from iris_pipelines.ingestion.judging import Judged, judge_batch
 from iris_pipelines.ingestion.records import EventBatch
 from iris_pipelines.ingestion.rejected import KeepRejected, RejectedEvent, keep_rejected
 
 _ATTEMPTS = 10
+# Fewer events are stored sooner than a thread is started for them.
+_WORTH_A_THREAD = 1_000
 
 
 class LoadConflict(IrisError):
@@ -50,6 +52,16 @@ class LoadResult:
         )
 
 
+@dataclass(frozen=True)
+class _Rules:
+    """By what a load judges events, and what it does with rejected ones."""
+
+    now: datetime
+    history_start: date
+    create_tenants: bool
+    keep: KeepRejected
+
+
 def load_events(
     db: Database,
     batches: Iterable[EventBatch],
@@ -71,16 +83,13 @@ def load_events(
     be iterated anew (a list, or an object whose `__iter__` opens the file), that load starts over, and its callbacks
     with it. An iterator or generator cannot: LoadConflict is raised, and the caller may try again.
     """
+    rules = _Rules(now, history_start, create_tenants, keep)
     attempts = 1 if isinstance(batches, Iterator) else _ATTEMPTS
     while True:
         attempts -= 1
         try:
             with db.transaction() as connection:
-                load = _Load(db, connection, now=now, history_start=history_start, create_tenants=create_tenants)
-                load.keep_rejected = keep
-                load.on_batch = on_batch
-                load.on_rejected = on_rejected
-                result = load.run(batches)
+                result = _Load(db, connection, rules, on_batch=on_batch, on_rejected=on_rejected).run(batches)
                 if finish is not None:
                     finish(connection, result)
         except psycopg.errors.DeadlockDetected as error:
@@ -92,111 +101,104 @@ def load_events(
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A judged batch, ready to be sent."""
+    """A judged batch, ready to be stored."""
 
     received: int
-    accepted: int
-    rows: memoryview
+    events: pa.RecordBatch
     rejected: list[RejectedEvent]
 
 
 class _Load:
     """One transaction's worth of events."""
 
-    keep_rejected: KeepRejected
-    on_batch: Callable[[LoadResult], None] | None
-    on_rejected: Callable[[RejectedEvent], None] | None
-
     def __init__(
-        self, db: Database, connection: Connection, *, now: datetime, history_start: date, create_tenants: bool
+        self,
+        db: Database,
+        connection: Connection,
+        rules: _Rules,
+        *,
+        on_batch: Callable[[LoadResult], None] | None,
+        on_rejected: Callable[[RejectedEvent], None] | None,
     ) -> None:
         self._db = db
         self._connection = connection
-        self._now = now
-        self._history_start = history_start
-        self._create_tenants = create_tenants
+        self._rules = rules
+        self._on_batch = on_batch
+        self._on_rejected = on_rejected
+        self._store = EventStore(connection)
         self._tenants: set[UUID] = set()
-        self._days: set[date] | None = None
+        self._days: set[date] = set()
+        self._partitioned_days: set[date] = set()
         self._under_way: Future[LoadResult] | None = None
         self._result = LoadResult()
 
     def run(self, batches: Iterable[EventBatch]) -> LoadResult:
-        """Judge each batch while the one before it is being stored."""
-        queries().create_load_tables(self._connection)
+        """Read and judge each batch while the one before it is being stored."""
         with ThreadPoolExecutor(1, thread_name_prefix="iris-load") as writer:
             for batch in batches:
                 prepared = self._prepare(batch)
                 self._wait()
-                self._under_way = writer.submit(self._store, prepared)
+                if len(batch) < _WORTH_A_THREAD:
+                    self._note(self._stored(prepared))
+                else:
+                    self._under_way = writer.submit(self._stored, prepared)
             self._wait()
         return self._result
 
     def _wait(self) -> None:
         """Until the connection is free; raises what went wrong on it."""
         if self._under_way is not None:
-            stored, self._under_way = self._under_way.result(), None
-            self._result += stored
-            if self.on_batch is not None:
-                self.on_batch(self._result)
+            under_way, self._under_way = self._under_way, None
+            self._note(under_way.result())
+
+    def _note(self, stored: LoadResult) -> None:
+        self._result += stored
+        if self._on_batch is not None:
+            self._on_batch(self._result)
 
     def _prepare(self, batch: EventBatch) -> _Prepared:
-        judged = judge_batch(batch, now=self._now, history_start=self._history_start)
+        judged = judge_batch(batch, now=self._rules.now, history_start=self._rules.history_start)
         judged = self._without_unknown_tenants(judged)
-        self._make_partitions(judged.events)
+        self._make_partitions(set(days_of(judged.events)) - self._days)
         rejected = [RejectedEvent.of(batch, position, rejection) for position, rejection in judged.rejections]
-        if self.on_rejected is not None:
+        if self._on_rejected is not None:
             for each in rejected:
-                self.on_rejected(each)
-        return _Prepared(len(batch), judged.events.num_rows, copy_format.encode(judged.events), rejected)
+                self._on_rejected(each)
+        return _Prepared(len(batch), judged.events, rejected)
 
     def _without_unknown_tenants(self, judged: Judged) -> Judged:
-        tenants = judged.events["tenant_id"].dictionary_encode()
-        found = [UUID(bytes=value.as_py()) for value in tenants.dictionary]
-        self._learn_tenants({tenant for tenant in found if tenant not in self._tenants})
+        tenants: Any = judged.events["tenant_id"].dictionary_encode()
+        found = [UUID(bytes=value) for value in tenants.dictionary.to_pylist()]
+        self._learn_tenants(set(found) - self._tenants)
         known = np.array([tenant in self._tenants for tenant in found], dtype=bool)
         if known.all():
             return judged
         indices = tenants.indices.to_numpy()
         kept = known[indices]
-        rejections = [
-            (int(position), Rejection(Reason.UNKNOWN_TENANT, f"there is no tenant {found[index]}"))
-            for position, index in zip(judged.positions[~kept], indices[~kept], strict=True)
+        unknown = [
+            (position, Rejection(Reason.UNKNOWN_TENANT, f"there is no tenant {found[index]}"))
+            for position, index in zip(judged.positions[~kept].tolist(), indices[~kept].tolist(), strict=True)
         ]
-        return Judged(
-            judged.events.filter(pa.array(kept)), judged.positions[kept], sorted([*judged.rejections, *rejections])
-        )
+        rejections = sorted([*judged.rejections, *unknown], key=lambda rejection: rejection[0])
+        return Judged(judged.events.filter(pa.array(kept)), judged.positions[kept], rejections)
 
     def _learn_tenants(self, ids: set[UUID]) -> None:
         if not ids:
             return
         self._wait()
-        if self._create_tenants:
+        if self._rules.create_tenants:
             queries().create_tenants(self._connection, ids=sorted(ids))
-        self._tenants.update(tenant for (tenant,) in queries().known_tenants(self._connection, ids=list(ids)))
+        self._tenants.update(tenant for (tenant,) in queries().known_tenants(self._connection, ids=sorted(ids)))
 
-    def _make_partitions(self, events: pa.RecordBatch) -> None:
-        """Before the rows come: the partitions of the days they fall in, in a transaction of their own."""
-        days = set(np.unique(events["timestamp"].cast(pa.int64()).to_numpy() // 86_400_000_000).tolist())
-        if self._days is None:
-            self._days = set()
-        wanted = {day for day in days if day not in self._days}
-        if wanted:
-            self._days |= wanted
-            event_partitions.create_partitions(self._db, [date.fromordinal(_EPOCH_DAY + day) for day in wanted])
+    def _make_partitions(self, days: set[date]) -> None:
+        """Before the events come, and not in their transaction: nobody else should have to wait for its end."""
+        if days:
+            self._wait()
+            self._days |= days
+            self._partitioned_days |= partitioned_days(self._db, self._connection, days)
 
-    def _store(self, batch: _Prepared) -> LoadResult:
-        stored = 0
-        if batch.accepted:
-            queries().empty_load_tables(self._connection)
-            with self._connection.cursor() as cursor, cursor.copy(queries().copy_incoming_events.sql) as copy:
-                copy.write(copy_format.HEADER)
-                copy.write(batch.rows)
-                copy.write(copy_format.TRAILER)
-            stored = queries().store_incoming_events(self._connection, types_with_effects=list(TYPES_WITH_EFFECTS))
-            apply_effects(self._connection)
+    def _stored(self, batch: _Prepared) -> LoadResult:
+        stored = self._store.store(batch.events, partitioned_days=self._partitioned_days)
         if batch.rejected:
-            self.keep_rejected(self._connection, batch.rejected)
-        return LoadResult(batch.received, stored, batch.accepted - stored, len(batch.rejected))
-
-
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
+            self._rules.keep(self._connection, batch.rejected)
+        return LoadResult(batch.received, stored, batch.events.num_rows - stored, len(batch.rejected))

@@ -1,6 +1,9 @@
--- name: has_stored_events()$
--- Whether the batch stored anything that has effects.
-select exists(select from stored_events);
+-- name: stored_effects(types_on_messages)^
+-- Whether the batch stored anything that changes a message, and anything that changes an address.
+select
+    coalesce(bool_or(stored.message_id is not null and stored.event_type = any(:types_on_messages)), false),
+    coalesce(bool_or(stored.event_type <> all(:types_on_messages)), false)
+from stored_events as stored;
 
 -- name: lock_messages_of_stored_events()!
 -- In one order for all writers, so that two of them do not wait for each other.
@@ -23,7 +26,7 @@ with changes as (
     select
         stored.tenant_id,
         stored.message_id,
-        max(array_position(:statuses::text [], split_part(stored.event_type, '.', 2))) as status_rank,
+        max(array_position(:statuses::text[], split_part(stored.event_type, '.', 2))) as status_rank,
         min(stored.timestamp) filter (where stored.event_type = 'message.sent') as sent_at,
         min(stored.timestamp) filter (where stored.event_type = 'message.delivered') as delivered_at,
         min(stored.timestamp) filter (where stored.event_type = 'message.failed') as failed_at,
@@ -70,8 +73,8 @@ update iris.messages as messages
 set
     status = case
         when
-            changes.status_rank > coalesce(array_position(:statuses::text [], messages.status), 0)
-            then (:statuses::text [])[changes.status_rank]
+            changes.status_rank > coalesce(array_position(:statuses::text[], messages.status), 0)
+            then (:statuses::text[])[changes.status_rank]
         else messages.status
     end,
     sent_at = least(messages.sent_at, changes.sent_at),
@@ -225,7 +228,7 @@ with changes as (
         stored.contact_id,
         max(
             array_position(
-                :email_statuses::text [],
+                :email_statuses::text[],
                 case stored.event_type when 'email.complaint' then 'complained' else 'bounced' end
             )
         ) as status_rank
@@ -237,12 +240,12 @@ with changes as (
 )
 
 update iris.contacts as contacts
-set email_status = (:email_statuses::text [])[changes.status_rank]
+set email_status = (:email_statuses::text[])[changes.status_rank]
 from changes
 where
     contacts.tenant_id = changes.tenant_id
     and contacts.id = changes.contact_id
-    and changes.status_rank > coalesce(array_position(:email_statuses::text [], contacts.email_status), 0);
+    and changes.status_rank > coalesce(array_position(:email_statuses::text[], contacts.email_status), 0);
 
 -- name: is_suppressed(tenant_id, channel, address)$
 -- Other services may have written an address as they had it.

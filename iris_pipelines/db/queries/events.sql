@@ -10,10 +10,10 @@ create temporary table if not exists incoming_events (
     contact_id uuid,
     channel text collate "C",
     provider text collate "C",
-    event_data text,
-    ip_address text,
+    event_data jsonb,
+    ip_address inet,
     user_agent text,
-    geo_location text,
+    geo_location jsonb,
     cost numeric(10, 6),
     duration_ms bigint,
     success boolean not null,
@@ -34,12 +34,82 @@ create temporary table if not exists stored_events (
     error_message text
 ) on commit delete rows;
 
+create temporary table if not exists incoming_keys (
+    tenant_id uuid not null,
+    timestamp timestamptz not null,
+    id uuid not null,
+    position integer not null
+) on commit delete rows;
+
 -- name: empty_load_tables()#
 -- Between two batches of one transaction.
 truncate incoming_events, stored_events;
 
 -- name: copy_incoming_events()#
 copy incoming_events from stdin (format binary);
+
+-- name: copy_event_partition()#
+-- Into one day's partition, past the trigger that notes what was touched: `note_touched_hours` must follow.
+copy iris_partitions.{partition} (
+    id,
+    tenant_id,
+    event_type,
+    timestamp,
+    message_id,
+    campaign_id,
+    contact_id,
+    channel,
+    provider,
+    event_data,
+    ip_address,
+    user_agent,
+    geo_location,
+    cost,
+    duration_ms,
+    success,
+    error_code,
+    error_message,
+    is_machine
+) from stdin (format binary);
+
+-- name: note_touched_hours(hours)!
+insert into iris.touched_hours (hour)
+select hours.hour
+from unnest(:hours::timestamptz[]) as hours (hour);
+
+-- name: empty_incoming_keys()#
+truncate incoming_keys;
+
+-- name: copy_incoming_keys()#
+copy incoming_keys from stdin (format binary);
+
+-- name: stored_keys(from_time, until_time)$
+-- The positions of the incoming keys that the event log has, four bytes each. The subquery looks each key up in the
+-- primary key of its partition, whatever the planner thinks of a table without statistics.
+select string_agg(int4send(incoming.position), '')
+from incoming_keys as incoming
+where
+    incoming.timestamp >= :from_time
+    and incoming.timestamp < :until_time
+    and exists(
+        select 1
+        from iris.analytics_events as events
+        where
+            events.timestamp >= :from_time
+            and events.timestamp < :until_time
+            and events.tenant_id = incoming.tenant_id
+            and events.timestamp = incoming.timestamp
+            and events.id = incoming.id
+        offset 0
+    );
+
+-- name: has_messages(tenant_ids)$
+-- Whether the platform has handed over messages of these tenants, which events may refer to.
+select exists(
+    select
+    from iris.messages as messages
+    where messages.tenant_id = any(:tenant_ids)
+);
 
 -- name: store_incoming_events(types_with_effects)$
 -- Moves the incoming events to the event log and says how many were new; keeps those that have effects.
@@ -76,10 +146,10 @@ with stored as (
         coalesce(incoming.contact_id, messages.to_contact_id),
         coalesce(incoming.channel, nullif(lower(messages.channel), '')),
         coalesce(incoming.provider, nullif(lower(messages.provider), '')),
-        incoming.event_data::jsonb,
-        incoming.ip_address::inet,
+        incoming.event_data,
+        incoming.ip_address,
         incoming.user_agent,
-        incoming.geo_location::jsonb,
+        incoming.geo_location,
         incoming.cost,
         incoming.duration_ms,
         incoming.success,
@@ -125,6 +195,6 @@ insert into iris.tenants (id, name)
 select
     ids.id,
     ids.id::text
-from unnest(:ids::uuid []) as ids (id)
+from unnest(:ids::uuid[]) as ids (id)
 order by ids.id
 on conflict (id) do nothing;

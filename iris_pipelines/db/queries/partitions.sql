@@ -1,11 +1,8 @@
--- name: partition_days()
--- The days that have a partition of their own.
-select to_date(substr(class.relname, length('analytics_events_') + 1), 'YYYY_MM_DD')
-from pg_catalog.pg_inherits as inherits
-inner join pg_catalog.pg_class as class on inherits.inhrelid = class.oid
-where
-    inherits.inhparent = 'iris.analytics_events'::regclass
-    and class.relname ~ '^analytics_events_\d{4}_\d{2}_\d{2}$';
+-- name: partitioned_days(days)
+-- Those of the days that have a partition of their own.
+select days.day
+from unnest(:days::date[]) as days (day)
+where to_regclass('iris_partitions.analytics_events_' || to_char(days.day, 'YYYY_MM_DD')) is not null;
 
 -- name: days_in_default_partition()
 -- Days whose events wait in the default partition.
@@ -16,6 +13,7 @@ from iris_partitions.analytics_events_default as events;
 -- For this transaction.
 select set_config('lock_timeout', '100ms', true);
 
--- name: create_event_partition(day)$
--- Makes the partition of a day and moves the default partition's events of that day into it.
-select iris.create_event_partition(:day);
+-- name: create_event_partitions(days)
+-- Makes the partitions of these days and moves what the default partition holds of them.
+select iris.create_event_partition(days.day)
+from unnest(:days::date[]) as days (day);

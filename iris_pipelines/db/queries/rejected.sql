@@ -10,12 +10,12 @@ select
     incoming.payload
 from
     unnest(
-        :tenant_ids::uuid [],
-        :sources::text [],
-        :lines::bigint [],
-        :reasons::text [],
-        :details::text [],
-        :payloads::text []
+        :tenant_ids::uuid[],
+        :sources::text[],
+        :lines::bigint[],
+        :reasons::text[],
+        :details::text[],
+        :payloads::text[]
     ) as incoming (tenant_id, source, line, reason, detail, payload)
 order by md5(incoming.payload), incoming.line, md5(incoming.source)
 on conflict (md5(payload), line, md5(source)) where replayed_at is null do update
@@ -55,10 +55,10 @@ set
     detail = judged.detail
 from
     unnest(
-        :ids::bigint [],
-        :tenant_ids::uuid [],
-        :reasons::text [],
-        :details::text []
+        :ids::bigint[],
+        :tenant_ids::uuid[],
+        :reasons::text[],
+        :details::text[]
     ) as judged (id, tenant_id, reason, detail)
 where kept.id = judged.id;
 
