@@ -100,12 +100,16 @@ class Processes:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the program as Ctrl-C does: with everything that it started."""
+    """SIGTERM and SIGHUP end the program as Ctrl-C does: with everything that it started.
+
+    A shell that starts us in the background has us ignore SIGINT, children would inherit that, and a code server that
+    ignores SIGINT cannot be stopped.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

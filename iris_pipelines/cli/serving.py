@@ -116,7 +116,7 @@ def _serve(settings: Settings, *, started_server: bool) -> None:
             )
             # The daemon marks running backfills as failed when it looks before their code can be loaded.
             processes.wait_until("code-server", f"127.0.0.1:{code_port}")
-            processes.start("daemon", ["dagster._daemon.cli", "run", "--workspace", str(workspace)])
+            processes.start("daemon", ["dagster._daemon", "run", "--workspace", str(workspace)])
             listen = ["--host", settings.ui_host, "--port", str(settings.ui_port)]
             processes.start("webserver", ["dagster_webserver", *listen, "--workspace", str(workspace)])
             address = f"http://{settings.ui_host}:{settings.ui_port}"
