@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Iterator, Sequence, Set
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -172,7 +172,10 @@ def _text_or_bytes(value: bytes) -> str | bytes:
 def _json_text(value: Any, kind: pa.DataType) -> str | None:
     if value is None:
         return None
-    return orjson.dumps(_without_nulls(value, kind), default=_as_json).decode()
+    try:
+        return json.dumps(_without_nulls(value, kind), default=_as_json, allow_nan=False)
+    except ValueError as error:  # a number that is not finite
+        raise _NeedsRows from error
 
 
 def _without_nulls(value: Any, kind: Any) -> Any:
@@ -186,8 +189,6 @@ def _without_nulls(value: Any, kind: Any) -> Any:
         return {str(key): _without_nulls(each, kind.item_type) for key, each in value}
     if isinstance(value, list):
         return [_without_nulls(each, kind.value_type) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _NeedsRows
     return value
 
 
@@ -196,4 +197,4 @@ def _as_json(value: object) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes):
         return value.hex()
-    return str(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
