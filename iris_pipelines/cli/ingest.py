@@ -88,8 +88,8 @@ def ingest(
 
 @contextmanager
 def _file_progress(*, disabled: bool) -> Iterator[Callable[[FileProgress], None]]:
-    """A bar in megabytes for a file that takes longer than two seconds."""
-    with progress(disabled=disabled) as bar:
+    """A bar in megabytes for a file that takes longer than two seconds, where somebody looks."""
+    with progress(disabled=disabled or not stderr.is_terminal) as bar:
         task = bar.add_task("", total=None, visible=False)
         current: dict[str, Any] = {"name": None, "since": time.monotonic()}
 
