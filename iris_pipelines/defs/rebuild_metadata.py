@@ -50,5 +50,6 @@ def bar_chart(values: Sequence[int]) -> str:
         f"M{i * width:.1f} {_HEIGHT}v-{_HEIGHT * bar / highest:.1f}h{width * 0.8:.1f}V{_HEIGHT}z"
         for i, bar in enumerate(bars)
     )
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}"><path fill="#4f43dd" d="{outline}"/></svg>'
+    size = f'width="{_WIDTH}" height="{_HEIGHT}"'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size}><path fill="#4f43dd" d="{outline}"/></svg>'
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

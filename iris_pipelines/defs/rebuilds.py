@@ -65,7 +65,7 @@ def windowed_models(manifest: Mapping[str, Any]) -> list[WindowedModel]:
 
 
 def plan_rebuilds(db: Database, models: Sequence[WindowedModel], *, now: datetime) -> list[RebuildPlan]:
-    """What is stale now, as few rebuilds as can be: models of a grain with the same windows go together."""
+    """What is stale now, hours before days; models of a grain with the same windows go together."""
     register_consumers(db, {model.relation: model.grain for model in models})
     by_relation = {model.relation: model for model in models}
     together: defaultdict[tuple[Grain, tuple[Window, ...]], list[WindowedModel]] = defaultdict(list)
@@ -77,7 +77,8 @@ def plan_rebuilds(db: Database, models: Sequence[WindowedModel], *, now: datetim
     for missing in _missing_tables(db, models):
         if missing not in planned:
             together[missing.grain, ()].append(missing)
-    return [RebuildPlan(grain, tuple(found), windows) for (grain, windows), found in together.items()]
+    plans = [RebuildPlan(grain, tuple(found), windows) for (grain, windows), found in together.items()]
+    return sorted(plans, key=lambda plan: plan.grain is Grain.DAY)
 
 
 def _missing_tables(db: Database, models: Sequence[WindowedModel]) -> list[WindowedModel]:

@@ -110,7 +110,7 @@ def _rebuild_partitions(
     models = tuple(model for model in windowed_models(dbt.manifest()) if model.name in selected)
     asked = Window(*context.partition_time_window)
     plan = RebuildPlan(grain, models, closed_part(asked, now=clock.now()))
-    done = rebuild(database.get(), dbt, plan, requested_by=context.run_id)
+    done = rebuild(database.get(), dbt, plan, requested_by=context.run.run_id)
     plot = rebuild_plot(database.get(), done)
     for event in dagster_events(done.build, dbt, context):
         if isinstance(event, dg.Output):
