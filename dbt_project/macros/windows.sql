@@ -48,7 +48,8 @@
     {%- endset -%}
     {%- set range = run_query(query).rows[0] -%}
     {%- if range['starts'] is none -%}
-        {%- do exceptions.raise_compiler_error("iris.rebuild_windows has no windows of rebuild " ~ rebuild_id()) -%}
+        {#- A rebuild without windows makes the tables and replaces nothing. -#}
+        {{ return(["timestamptz 'infinity'", "timestamptz '-infinity'"]) }}
     {%- endif -%}
     {{ return(["timestamptz '" ~ range['starts'] ~ "'", "timestamptz '" ~ range['ends'] ~ "'"]) }}
 {%- endmacro %}
@@ -72,8 +73,8 @@
 {%- endmacro %}
 
 
-{# The windows that this run replaces in `relation`, in order. Each lies within one UTC day; those of a daily model start
-   at midnight, because a day's row is computed from all of its closed hours. #}
+{# The windows that this run replaces in `relation`, in order. Each lies within one UTC day; those of a daily model
+   start at midnight, because a day's row is computed from all of its closed hours. #}
 {% macro windows_to_replace(relation, window_column, grain) -%}
     {%- set query -%}
         with wanted as (
