@@ -11,7 +11,7 @@ from typing import Annotated
 import click
 import typer
 
-from iris_pipelines.cli import database, ingest, load, pipeline, serving
+from iris_pipelines.cli import database, ingest, load, pipeline, serving, simulate
 from iris_pipelines.cli.console import fail, print_error
 from iris_pipelines.domain.errors import IrisError
 
@@ -25,6 +25,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(database.tenants, name="tenants")
 app.command()(ingest.ingest)
 app.add_typer(load.app, name="load")
+app.command()(simulate.simulate)
 app.command()(serving.demo)
 app.command()(serving.up)
 app.command()(pipeline.refresh)

@@ -53,10 +53,13 @@ class TrafficPlan:
             _require(0 <= share <= 0.5, f"the share of {name} must be between 0 and 0.5, not {share}")
 
     @classmethod
-    def of_last_days(cls, days: int, *, until: datetime, tenants: int, events_per_day: int, seed: int) -> TrafficPlan:
+    def of_last_days(
+        cls, days: int, *, until: datetime, tenants: int, events_per_day: int, seed: int, **shares: float
+    ) -> TrafficPlan:
         """`days` times 24 hours up to `until`."""
         _require(0 < days <= MOST_DAYS, f"between 1 and {MOST_DAYS} days, not {days}")
-        return cls(until - timedelta(days=days), until, tenants=tenants, events_per_day=events_per_day, seed=seed)
+        start = until - timedelta(days=days)
+        return cls(start, until, tenants=tenants, events_per_day=events_per_day, seed=seed, **shares)
 
     @property
     def window(self) -> Window:

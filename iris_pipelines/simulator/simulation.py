@@ -68,15 +68,6 @@ class TrafficBatch:
         """The rows that are malformed, and how."""
         return faults_of(self.origin, medium)
 
-    def only(self, rows: Ints) -> TrafficBatch:
-        """Some of the events."""
-        return TrafficBatch(self.day, self.first_line, self.events.take(rows), self.origin[rows])
-
-    def split_late(self) -> tuple[TrafficBatch, TrafficBatch]:
-        """What is not late, and what is."""
-        late = self.origin == LATE
-        return self.only(np.flatnonzero(~late)), self.only(np.flatnonzero(late))
-
     @property
     def good(self) -> pa.RecordBatch:
         """The events that are neither broken nor a second copy."""
@@ -107,11 +98,14 @@ class DayTraffic:
     _arrivals: tuple[pa.Table, ...]
     _tenant_ids: pa.StringArray
 
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[TrafficBatch]:
-        """The events in the order they arrive."""
+    def batches(self, *, late: bool | None = None, rows: int = BATCH_ROWS) -> Iterator[TrafficBatch]:
+        """The events in the order they arrive: all of them, or only those that are late, or that are not."""
         if not self._arrivals:
             return
-        events = pa.concat_tables(self._arrivals).combine_chunks()
+        events = pa.concat_tables(self._arrivals)
+        if late is not None:
+            events = events.filter((events.column("origin").to_numpy() == LATE) == late)
+        events = events.combine_chunks()
         order = np.argsort(events.column("arrives_ms").combine_chunks().to_numpy(), kind="stable")
         for start in range(0, len(order), rows):
             batch = events.take(order[start : start + rows])
