@@ -1,7 +1,5 @@
 {{ config(materialized='windowed') }}
 
--- depends_on: {{ source('iris', 'analytics_events') }}
-
 with
 
 events as (
