@@ -9,7 +9,7 @@ from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES
 from iris_pipelines.ingestion.records import Malformed, ObjectBatch
 
 # As objects, a batch takes about ten times the bytes of its text.
-BATCH_RECORDS = 20_000
+BATCH_RECORDS = 10_000
 BATCH_BYTES = 1 << 23
 
 
@@ -31,8 +31,8 @@ class BatchBuilder:
         self._records.append(record)
         self._bytes += size
 
-    def extend(self, lines: range, records: Sequence[dict[str, Any]], size: int) -> None:
-        """Records of lines that follow each other."""
+    def extend(self, lines: range, records: Sequence[dict[str, Any] | Malformed], size: int) -> None:
+        """Records of lines that follow each other, and the bytes they took together."""
         self._lines.extend(lines)
         self._records.extend(records)
         self._bytes += size

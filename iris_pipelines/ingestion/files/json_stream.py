@@ -16,7 +16,7 @@ from iris_pipelines.ingestion.files.batches import BatchBuilder, too_large
 from iris_pipelines.ingestion.files.compression import Readable
 from iris_pipelines.ingestion.files.errors import UnreadableFile
 from iris_pipelines.ingestion.files.json_lines import parse_object
-from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES, READ_BYTES
+from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES, PIECE_RECORDS, READ_BYTES
 from iris_pipelines.ingestion.records import Malformed, ObjectBatch
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
@@ -67,33 +67,36 @@ class _Text:
         return UnreadableFile(self._source, f"is broken JSON: {problem}")
 
 
-_Element = tuple[dict[str, Any] | Malformed, int]
-"""A record, and the bytes it took."""
+_Record = dict[str, Any] | Malformed
+_Run = tuple[list[_Record], int]
+"""Records that follow each other, and the bytes they took."""
 
 
-def _batches(elements: Iterator[_Element], source: str) -> Iterator[ObjectBatch]:
+def _batches(runs: Iterator[_Run], source: str) -> Iterator[ObjectBatch]:
     batch = BatchBuilder(source)
-    for number, (record, size) in enumerate(elements, 1):
-        batch.add(number, record, size)
+    number = 1
+    for records, size in runs:
+        batch.extend(range(number, number + len(records)), records, size)
+        number += len(records)
         if batch.is_full:
             yield batch.take()
     if not batch.is_empty:
         yield batch.take()
 
 
-def _elements_of_array(text: _Text) -> Iterator[_Element]:
+def _elements_of_array(text: _Text) -> Iterator[_Run]:
     if text.next_byte() != b"[":
         raise text.broken("an array was expected")
     text.at += 1
     if text.next_byte() == b"]":
         text.at += 1
     else:
-        yield from _elements_up_to_the_bracket(text)
+        yield from _elements_to_the_end(text)
     if text.next_byte():
         raise text.broken(f"something follows the end of the array: {text.window[text.at : text.at + 40]!r}")
 
 
-def _elements_up_to_the_bracket(text: _Text) -> Iterator[_Element]:
+def _elements_to_the_end(text: _Text) -> Iterator[_Run]:
     number = 1
     while True:
         start = text.next_byte()
@@ -101,9 +104,9 @@ def _elements_up_to_the_bracket(text: _Text) -> Iterator[_Element]:
             raise text.broken(f"the array is cut off after {number - 1:,} elements")
         if start in b",]}":
             raise text.broken(f"element {number:,} is missing")
-        if start == b"{" and (element := _simple_object(text)) is not None:
-            yield element
-            number += 1
+        if start == b"{" and (run := _simple_objects(text))[0]:
+            yield run
+            number += len(run[0])
             continue
         head, size = _skip_value(text, number)
         yield _parsed(head, size, f"element {number:,}")
@@ -121,7 +124,7 @@ def _elements_up_to_the_bracket(text: _Text) -> Iterator[_Element]:
         text.at += 1
 
 
-def _objects(text: _Text) -> Iterator[_Element]:
+def _objects(text: _Text) -> Iterator[_Run]:
     number = 1
     while start := text.next_byte():
         if start != b"{":
@@ -130,21 +133,23 @@ def _objects(text: _Text) -> Iterator[_Element]:
         number += 1
 
 
-def _simple_object(text: _Text) -> _Element | None:
-    """The object at the front together with its comma, if another object follows it and nothing is special."""
+def _simple_objects(text: _Text) -> _Run:
+    """The objects at the front, with their commas, up to the last one in the window or the first special one."""
     if len(text.window) - text.at <= MAX_RECORD_BYTES and not text.is_complete:
         text.extend()
-    found = _BETWEEN_OBJECTS.search(text.window, text.at, text.at + MAX_RECORD_BYTES)
-    if found is None:
-        return None
-    end = found.start() + 1
-    try:
-        record = orjson.loads(text.window[text.at : end])
-    except orjson.JSONDecodeError:
-        return None
-    size = end - text.at
-    text.at = found.end()
-    return record, size
+    records: list[_Record] = []
+    window, loads, begin = text.window, orjson.loads, text.at
+    for found in _BETWEEN_OBJECTS.finditer(window, begin):
+        end = found.start() + 1
+        if end - begin > MAX_RECORD_BYTES or len(records) == PIECE_RECORDS:
+            break
+        try:
+            records.append(loads(window[begin:end]))
+        except orjson.JSONDecodeError:
+            break
+        begin = found.end()
+    size, text.at = begin - text.at, begin
+    return records, size
 
 
 def _skip_value(text: _Text, number: int) -> tuple[bytes, int]:
@@ -185,8 +190,8 @@ def _taken(text: _Text, end: int, head: bytes, size: int) -> tuple[bytes, int]:
     return head, size
 
 
-def _parsed(head: bytes, size: int, what: str) -> _Element:
+def _parsed(head: bytes, size: int, what: str) -> _Run:
     value = head.rstrip()
     if len(value) > MAX_RECORD_BYTES:
-        return too_large(what, value[:MAX_RECORD_BYTES], size), MAX_RECORD_BYTES
-    return parse_object(value, what), size
+        return [too_large(what, value[:MAX_RECORD_BYTES], size)], MAX_RECORD_BYTES
+    return [parse_object(value, what)], size

@@ -9,6 +9,8 @@ from iris_pipelines.ingestion.files.compression import Readable
 
 MAX_RECORD_BYTES = 65_536
 READ_BYTES = 1 << 20
+# Very short records would otherwise come by the hundred thousand in one piece.
+PIECE_RECORDS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,16 @@ def _without_long(lines: list[bytes], number: int) -> Iterator[Lines | LongLine]
     if not lines:
         return
     if max(map(len, lines)) <= MAX_RECORD_BYTES:
-        yield Lines(number, lines)
+        for start in range(0, len(lines), PIECE_RECORDS):
+            yield Lines(number + start, lines[start : start + PIECE_RECORDS])
         return
     start = 0
     for index, line in enumerate(lines):
         if len(line) > MAX_RECORD_BYTES:
-            if index > start:
-                yield Lines(number + start, lines[start:index])
+            yield from _without_long(lines[start:index], number + start)
             yield LongLine(number + index, line[:MAX_RECORD_BYTES], len(line), line.count(b'"'))
             start = index + 1
-    if start < len(lines):
-        yield Lines(number + start, lines[start:])
+    yield from _without_long(lines[start:], number + start)
 
 
 def _skip_long(file: Readable, begun: bytes, number: int) -> tuple[LongLine, bytes]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from iris_pipelines.ingestion.files.batches import BATCH_RECORDS
 from iris_pipelines.ingestion.files.json_lines import read_json_lines
-from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES, READ_BYTES
+from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES, PIECE_RECORDS, READ_BYTES
 from iris_pipelines.ingestion.records import Malformed
 
 ReadNumbered = Callable[[str, str | bytes], dict[int, dict[str, Any] | Malformed]]
@@ -95,8 +95,7 @@ def test_batches_are_bounded_by_records_and_by_bytes() -> None:
     short = Generated(iter([b'{"a": 1}\n'] * 5 * BATCH_RECORDS))
     sizes = [len(batch) for batch in read_json_lines(short, "short")]
     assert sum(sizes) == 5 * BATCH_RECORDS
-    # What one piece read brings goes into one batch.
-    assert max(sizes) < BATCH_RECORDS + READ_BYTES / 9 + 1
+    assert max(sizes) < BATCH_RECORDS + PIECE_RECORDS
 
     long_line = json.dumps({"a": "x" * 60_000}).encode() + b"\n"
     assert max(len(batch) for batch in read_json_lines(Generated(iter([long_line] * 500)), "long")) < 200
