@@ -11,7 +11,7 @@ from typing import Annotated
 import click
 import typer
 
-from iris_pipelines.cli import database, ingest, load, pipeline, serving, simulate
+from iris_pipelines.cli import database, dbt, ingest, load, pipeline, replay, serving, simulate
 from iris_pipelines.cli.console import fail, print_error
 from iris_pipelines.domain.errors import IrisError
 
@@ -24,12 +24,16 @@ app = typer.Typer(
 app.add_typer(database.app, name="db")
 app.add_typer(database.tenants, name="tenants")
 app.command()(ingest.ingest)
+app.command()(replay.replay)
 app.add_typer(load.app, name="load")
 app.command()(simulate.simulate)
 app.command()(serving.demo)
 app.command()(serving.up)
 app.command()(pipeline.refresh)
 app.command()(pipeline.backfill)
+app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)(dbt.dbt)
 
 
 @app.callback()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.table import Table
 
-from iris_pipelines.cli.console import database_url, embedded_server, open_database, read_settings, stdout
+from iris_pipelines.cli.console import database_url, embedded_server, open_database, progress, read_settings, stdout
 from iris_pipelines.cli.pipeline import open_pipeline, run_backfill
 from iris_pipelines.cli.processes import Processes, free_port, require_free_port, stop_signals
 from iris_pipelines.db.database import Database, queries
@@ -56,8 +56,15 @@ def _build_demo(settings: Settings) -> None:
 
     now = datetime.now(UTC)
     started = time.monotonic()
-    with open_database(settings) as database:
-        loaded = load_demo(database, days=DEMO_DAYS, now=now, history_start=settings.history_start)
+    with open_database(settings) as database, progress() as bar:
+        days = bar.add_task("loading two weeks of traffic", total=DEMO_DAYS + 1)
+        loaded = load_demo(
+            database,
+            days=DEMO_DAYS,
+            now=now,
+            history_start=settings.history_start,
+            on_day=lambda _: bar.advance(days),
+        )
     if loaded is None:
         stdout.print("the demo's events are there already")
     else:
@@ -75,19 +82,24 @@ def _build_demo(settings: Settings) -> None:
 
 def _print_first_numbers(database: Database) -> None:
     with database.transaction() as connection:
-        rows: Sequence[tuple[object, ...]] = list(queries().first_numbers(connection))
-    table = Table("tenant", "channel", "sent", "delivered", "delivery rate", "opened", "open rate", "cost")
-    for tenant, channel, sent, delivered, delivery_rate, opened, open_rate, cost in rows:
-        table.add_row(
-            str(tenant),
-            str(channel),
-            f"{sent:,}",
-            f"{delivered:,}",
-            "-" if delivery_rate is None else f"{delivery_rate} %",
-            f"{opened:,}",
-            "-" if open_rate is None else f"{open_rate} %",
-            "-" if cost is None else f"{cost:,.2f}",
-        )
+        rows = list(queries().first_numbers(connection))
+    table = Table(
+        box=box.SIMPLE,
+        header_style="bold",
+        pad_edge=False,
+        caption="per cent delivered of sent, opened of delivered (by anyone, by humans)",
+    )
+    for name in ("tenant", "channel"):
+        table.add_column(name, no_wrap=True)
+    for name in ("sent", "delivered", "opened", "human", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    last = None
+    for tenant, channel, sent, delivered, opened, by_humans, cost in rows:
+        if last not in (None, tenant):
+            table.add_section()
+        shares = ("-" if share is None else f"{share}" for share in (delivered, opened, by_humans))
+        table.add_row("" if tenant == last else tenant, channel, f"{sent:,}", *shares, f"{cost or 0:,.2f}")
+        last = tenant
     stdout.print(table)
 
 

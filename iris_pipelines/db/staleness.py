@@ -51,10 +51,15 @@ def register_consumers(db: Database, consumers: Mapping[str, Grain]) -> None:
                 queries().mark_all_hours_stale(connection, consumer=consumer)
 
 
+def hand_out_touched_hours(connection: Connection) -> None:
+    """Move what the ledger holds to every consumer's stale hours."""
+    queries().hand_out_touched_hours(connection)
+
+
 def plan_stale(db: Database, *, now: datetime) -> list[StaleConsumer]:
     """Hand out the ledger and say what each consumer must rebuild; hours that have not closed by `now` wait."""
     with db.transaction() as connection:
-        queries().hand_out_touched_hours(connection)
+        hand_out_touched_hours(connection)
         hours: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
         for consumer, grain, hour in queries().stale_hours_closed_before(connection, closed_before=closed_before(now)):
             hours[consumer, grain].append(hour)

@@ -11,7 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from iris_pipelines.db.database import Database, queries
-from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers, request_rebuild
+from iris_pipelines.db.staleness import (
+    Grain,
+    hand_out_touched_hours,
+    plan_stale,
+    register_consumers,
+    request_rebuild,
+)
 from iris_pipelines.defs.dbt import DbtBuild, DbtProject
 from iris_pipelines.domain.windows import Window, closed_before
 
@@ -97,7 +103,10 @@ def closed_part(window: Window, *, now: datetime) -> tuple[Window, ...]:
 def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: str | None = None) -> Rebuild:
     """Replace the windows in the models, one transaction a window, and run their tests."""
     build_views(db, dbt)
+    register_consumers(db, {model.relation: model.grain for model in plan.models})
     with db.transaction() as connection:
+        # What is known to be touched by now is made good by this rebuild: it must not be asked for again.
+        hand_out_touched_hours(connection)
         rebuild_id = request_rebuild(connection, plan.windows, requested_by=requested_by)
     started = time.monotonic()
     build = dbt.build(db.url, [model.name for model in plan.models], rebuild_id=rebuild_id)

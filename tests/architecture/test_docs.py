@@ -31,3 +31,13 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (document.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_the_metrics_page_says_what_the_models_say() -> None:
+    blocks = (ROOT / "dbt_project/models/marts/rollups/_rollups__docs.md").read_text()
+    described = dict(re.findall(r"{% docs (\w+) %}\n(.*?)\n{% enddocs %}", blocks, re.DOTALL))
+    page = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
+    assert described
+    assert {name: page.get(name) for name in described} == {
+        name: " ".join(text.split()) for name, text in described.items()
+    }
