@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -29,10 +30,16 @@ class Tenant:
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise InvalidTenant("a tenant needs a name")
-        if self.timezone not in available_timezones():
+        if self.timezone not in _timezones():
             raise InvalidTenant(f"unknown time zone {self.timezone!r}: use an IANA name such as Europe/Berlin")
         if not _CURRENCY.match(self.currency):
             raise InvalidTenant(f"unknown currency {self.currency!r}: use an ISO 4217 code such as USD")
+
+
+@cache
+def _timezones() -> set[str]:
+    """Every IANA name; to collect them reads some hundred files."""
+    return available_timezones()
 
 
 def create_tenant(db: Database, tenant: Tenant) -> None:

@@ -27,7 +27,7 @@ HOURS = _NIGHT_AND_MORNING + _AFTERNOON_AND_EVENING
 """Midnight to midnight in the tenant's time, around a mean of about 1."""
 CHANNEL_MIX = (0.30, 0.42, 0.05, 0.05, 0.11, 0.07)
 """Of sms, email, voice, social, push, whatsapp; each tenant's own mix differs by up to a factor of 2.5."""
-EVENTS_PER_MESSAGE = (2.36, 3.21, 2.80, 2.76, 2.44, 3.31)
+EVENTS_PER_MESSAGE = (2.38, 3.28, 2.76, 2.74, 2.42, 3.11)
 """By channel, as the shares below make it: what a plan's events a day mean in messages."""
 
 # Campaigns: two to five begin each week.
