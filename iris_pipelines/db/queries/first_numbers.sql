@@ -13,4 +13,8 @@ select
 from analytics.analytics_daily as daily
 inner join iris.tenants as tenants on daily.tenant_id = tenants.id
 group by tenants.id, tenants.name, daily.channel
-order by sum(sum(daily.messages_sent)) over (partition by tenants.id) desc, tenants.name, messages_sent desc, daily.channel;
+order by
+    sum(sum(daily.messages_sent)) over (partition by tenants.id) desc,
+    tenants.name asc,
+    messages_sent desc,
+    daily.channel asc;

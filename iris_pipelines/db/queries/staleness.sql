@@ -9,8 +9,8 @@ returning consumer;
 -- A new consumer has yet to build everything: every hour that has events.
 insert into iris.stale_hours (consumer, hour)
 select distinct
-    :consumer,
-    date_bin('1 hour', events.timestamp, timestamptz '2000-01-01 00:00:00+00')
+    :consumer as consumer,
+    date_bin('1 hour', events.timestamp, timestamptz '2000-01-01 00:00:00+00') as hour
 from iris.analytics_events as events;
 
 -- name: hand_out_touched_hours()!

@@ -100,7 +100,8 @@ create table iris.suppression_list (
 create function iris.normalised_address(channel text, address text) returns text
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp
 return case
-    when lower(trim(channel)) in ('sms', 'voice', 'whatsapp') then regexp_replace(address, '[[:space:]()\[\]-]', '', 'g')
+    when lower(trim(channel)) in ('sms', 'voice', 'whatsapp')
+        then regexp_replace(address, '[[:space:]()\[\]-]', '', 'g')
     when lower(trim(channel)) = 'email' then lower(trim(address))
     else trim(address)
 end;

@@ -37,7 +37,8 @@ create table iris.touched_hours (
     noted_at timestamptz not null default clock_timestamp()
 );
 comment on table iris.touched_hours is
-'Append-only ledger: an hour in which events were inserted, updated or deleted, once per statement. No unique key, so that writers never wait for each other.';
+'Append-only ledger: an hour in which events were inserted, updated or deleted, once per statement. '
+'No unique key, so that writers never wait for each other.';
 
 create function iris.note_touched_hours() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -14,7 +14,8 @@ create table iris.stale_hours (
     noted_at timestamptz not null default clock_timestamp()
 );
 comment on table iris.stale_hours is
-'Hours that a consumer must rebuild. Deleted in the transaction that replaces the window, so that one that fails loses nothing.';
+'Hours that a consumer must rebuild. '
+'Deleted in the transaction that replaces the window, so that one that fails loses nothing.';
 
 create index stale_hours_by_consumer on iris.stale_hours (consumer, hour);
 
