@@ -11,10 +11,9 @@ from rich import box
 from rich.table import Table
 
 from iris_pipelines.cli.console import database_url, embedded_server, open_database, progress, read_settings, stdout
-from iris_pipelines.cli.pipeline import open_pipeline, run_backfill
+from iris_pipelines.cli.pipeline import open_pipeline
 from iris_pipelines.cli.processes import Processes, free_port, require_free_port, stop_signals
 from iris_pipelines.db.database import Database, queries
-from iris_pipelines.domain.windows import DAY, Window, closed_before, floor
 from iris_pipelines.settings import Settings
 
 DEMO_DAYS = 14
@@ -71,11 +70,9 @@ def _build_demo(settings: Settings) -> None:
         stdout.print(f"loaded {loaded.accepted:,} events in {time.monotonic() - started:.0f} s")
     with open_pipeline(settings) as pipeline:
         if loaded is not None:
-            end = closed_before(now)
-            for each in run_backfill(pipeline, Window(floor(end - DEMO_DAYS * DAY, DAY), end)):
-                stdout.print(f"built {each.relation}: {each.rows:,} rows in {each.windows:,} windows")
+            pipeline.run("views_job")
         for each in pipeline.run("stale_windows_job"):
-            stdout.print(f"refreshed {each.relation}: {each.rows:,} rows in {each.windows:,} windows")
+            stdout.print(f"built {each.relation}: {each.rows:,} rows in {each.windows:,} windows")
     with open_database(settings) as database:
         _print_first_numbers(database)
 

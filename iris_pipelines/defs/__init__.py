@@ -28,6 +28,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
         jobs=[
             jobs.hourly_rollups_job,
             jobs.daily_rollups_job,
+            jobs.views_job,
             jobs.stale_windows_job,
             jobs.landing_files_job,
             jobs.event_partitions_job,

@@ -33,3 +33,6 @@ hourly_rollups_job = dg.define_asset_job("hourly_rollups_job", dg.AssetSelection
 
 daily_rollups_job = dg.define_asset_job("daily_rollups_job", dg.AssetSelection.tag("daily", ""), tags=_MAX_RUNTIME)
 """Every model rebuilt by day, with its checks."""
+
+views_job = dg.define_asset_job("views_job", dg.AssetSelection.key_prefixes("analytics_staging"), tags=_MAX_RUNTIME)
+"""The views that the models read. A rebuild makes those that are missing or have changed by itself."""

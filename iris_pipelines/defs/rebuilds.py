@@ -102,7 +102,7 @@ def closed_part(window: Window, *, now: datetime) -> tuple[Window, ...]:
 
 def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: str | None = None) -> Rebuild:
     """Replace the windows in the models, one transaction a window, and run their tests."""
-    build_views(db, dbt)
+    _build_outdated_views(db, dbt)
     register_consumers(db, {model.relation: model.grain for model in plan.models})
     with db.transaction() as connection:
         # What is known to be touched by now is made good by this rebuild: it must not be asked for again.
@@ -118,22 +118,26 @@ def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: s
     return Rebuild(rebuild_id, plan, build, seconds, rebuilt)
 
 
-def build_views(db: Database, dbt: DbtProject) -> None:
-    """Make the views that the models read, where they are missing or their file has changed.
-
-    dbt replaces a view by dropping it with everything on top of it, so this is not done at every run.
-    """
+def build_views(db: Database, dbt: DbtProject) -> DbtBuild:
+    """Make every view that the models read."""
     wanted = dict(_views(dbt.manifest()))
-    with db.transaction() as connection:
-        built = dict(queries().built_views(connection))
-    outdated = [relation for relation, checksum in wanted.items() if built.get(relation) != checksum]
-    if not outdated:
-        return
     build = dbt.build(db.url, ["config.materialized:view"], command="run")
     build.raise_failures()
     with db.transaction() as connection:
         for relation, checksum in wanted.items():
             queries().note_built_view(connection, relation=relation, checksum=checksum)
+    return build
+
+
+def _build_outdated_views(db: Database, dbt: DbtProject) -> None:
+    """Make the views where one is missing or its file has changed.
+
+    dbt replaces a view by dropping it with everything on top of it, so this is not done at every run.
+    """
+    with db.transaction() as connection:
+        built = dict(queries().built_views(connection))
+    if any(built.get(relation) != checksum for relation, checksum in _views(dbt.manifest())):
+        build_views(db, dbt)
 
 
 def _views(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs.dbt import DbtBuild, DbtProject
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
-from iris_pipelines.defs.rebuilds import RebuildPlan, closed_part, rebuild, windowed_models
+from iris_pipelines.defs.rebuilds import RebuildPlan, build_views, closed_part, rebuild, windowed_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource
 from iris_pipelines.domain.windows import Window
 
@@ -84,10 +84,7 @@ def rollup_assets(
         database: dg.ResourceParam[DatabaseResource],
         dbt: dg.ResourceParam[DbtProject],
     ) -> Iterator[Any]:
-        names = [node["name"] for node in _selected(context, dbt)]
-        build = dbt.build(database.get().url, names)
-        yield from dagster_events(build, dbt, context)
-        build.raise_failures()
+        yield from dagster_events(build_views(database.get(), dbt), dbt, context)
 
     return [hourly_models, daily_models, views]
 
