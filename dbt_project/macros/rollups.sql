@@ -41,8 +41,8 @@
 {# The distinct contacts of a group, and the mean and the percentiles of its delivery times, from one row per event. #}
 {% macro distinct_contacts_and_times() -%}
     count(distinct contact_id) as unique_recipients,
-    count(distinct contact_id) filter (where event_type = 'message.opened') as unique_opens,
-    count(distinct contact_id) filter (where event_type = 'link.clicked') as unique_clicks,
+    count(distinct contact_id) filter (where is_open) as unique_opens,
+    count(distinct contact_id) filter (where is_click) as unique_clicks,
     avg(duration_ms) as mean_ms,
     percentile_cont(array[0.5, 0.95, 0.99]) within group (order by duration_ms) as percentiles_ms
 {%- endmacro %}

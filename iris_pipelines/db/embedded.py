@@ -9,14 +9,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,8 +31,18 @@ DATABASE = "iris"
 USER = "iris"
 _START_SECONDS = 60
 _STOP_SECONDS = 30.0
+# PostgreSQL holds paths of at most 1023 bytes, and puts its own behind that of the folder.
+_LONGEST_FOLDER = 900
+_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+# For containers that allow no namespaces: another user, who may go where root may.
+_OTHER_USER = (
+    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+    *("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"),
+)
 # Below the range that the kernel hands out to outgoing connections: one of those could sit on our port.
 _PORTS = range(20_000, 32_000)
+
+_TELLING = re.compile(r"\b(error|FATAL|PANIC):")
 
 SERVER_SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
@@ -72,37 +84,41 @@ class EmbeddedServer:
 
     def start(self) -> str:
         """Start the server unless it runs, making its data folder first if need be; returns the URL of `iris`."""
-        if (running := self._running_access()) is not None:
-            return running.url(DATABASE)
-        with self._lock():
+        with self._usable_folder():
             if (running := self._running_access()) is not None:
                 return running.url(DATABASE)
-            if not (self.data / "PG_VERSION").exists():
-                self._initialise()
-            access = self._launch()
+            with self._lock():
+                if (running := self._running_access()) is not None:
+                    return running.url(DATABASE)
+                if not (self.data / "PG_VERSION").exists():
+                    self._initialise()
+                access = self._launch()
         return access.url(DATABASE)
 
     def url(self) -> str | None:
         """The URL of the database `iris` if the server is running."""
-        access = self._running_access()
+        with self._usable_folder():
+            access = self._running_access()
         return None if access is None else access.url(DATABASE)
 
     def pid(self) -> int | None:
         """The postmaster's process id, if it is running."""
-        try:
-            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-            process = psutil.Process(pid)
-            if "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE:
-                return pid
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-            pass
+        with self._usable_folder():
+            try:
+                pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+                process = psutil.Process(pid)
+                # After a crash the id may be any program's, another PostgreSQL's too: ours stands in our folder.
+                if Path(process.cwd()) == self.data.resolve() and process.status() != psutil.STATUS_ZOMBIE:
+                    return pid
+            except (FileNotFoundError, NotADirectoryError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+                pass
         return None
 
     def stop(self) -> bool:
         """Stop the server, breaking off running statements; returns whether there was one to stop."""
-        if not self.folder.exists():
+        if self.pid() is None:
             return False
-        with self._lock():
+        with self._usable_folder(), self._lock():
             pid = self.pid()
             if pid is None:
                 return False
@@ -155,17 +171,34 @@ class EmbeddedServer:
                 "restore it, or set IRIS_HOME to another folder"
             )
         self._require_same_version()
+        self._clear_away_dead_server()
         if not _is_free(access.port):
             access = _Access(_free_port(), access.password)
             self._save_access(access)
         options = " ".join(f"--{name}={value}" for name, value in {**self._settings, "port": access.port}.items())
-        command = ["pg_ctl", "start", "--pgdata", str(self.data), "--log", str(self.log), "--options", options]
+        # pg_ctl hands the paths to a shell between double quotes, which not every name survives.
+        command = ["pg_ctl", "start", "--pgdata", self.data.name, "--log", self.log.name, "--options", options]
+        logged = self.log.stat().st_size if self.log.exists() else 0
         try:
             self._run([*command, "--wait", "--timeout", str(_START_SECONDS), "--silent"], what="start PostgreSQL")
         except EmbeddedServerError as error:
-            raise EmbeddedServerError(f"PostgreSQL did not start: {self._last_log_line()} (see {self.log})") from error
+            reason = self._reason_logged_after(logged)
+            raise EmbeddedServerError(f"PostgreSQL did not start: {reason} (see {self.log})") from error
         self._create_database(access)
         return access
+
+    def _clear_away_dead_server(self) -> None:
+        """After a kill of the postmaster, end what it left at work, and remove its note.
+
+        PostgreSQL takes the note for that of a running server when its process id is in use again, or was never given
+        back: in a container, nobody may ask after orphans that have ended.
+        """
+        for process in psutil.process_iter():
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if "postgres" in process.name() and Path(process.cwd()) == self.data.resolve():
+                    process.kill()
+                    process.wait(_STOP_SECONDS)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _create_database(self, access: _Access) -> None:
         with psycopg.connect(access.url("postgres"), autocommit=True) as connection:
@@ -185,17 +218,14 @@ class EmbeddedServer:
         return int(self._run(["postgres", "--version"], what="ask for the version").split()[2].split(".")[0])
 
     def _run(self, command: list[str], *, what: str) -> str:
-        full = [*self._as_server_user(), str(self.program(command[0])), *command[1:]]
-        done = subprocess.run(full, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        full = [*_as_server_user(), str(self.program(command[0])), *command[1:]]
+        done = subprocess.run(
+            full, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=self.folder
+        )
         if done.returncode != 0:
-            reason = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()
-            raise EmbeddedServerError(f"could not {what}: {reason[-1]}")
+            said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+            raise EmbeddedServerError(f"could not {what}: {_reason(said)}")
         return done.stdout
-
-    def _as_server_user(self) -> list[str]:
-        if os.geteuid() != 0:
-            return []
-        return ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 
     def program(self, name: str) -> Path:
         """Where a program of PostgreSQL lies, such as `psql`."""
@@ -222,6 +252,11 @@ class EmbeddedServer:
             return _Access(**json.loads((self.folder / "access.json").read_text()))
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError) as error:
+            raise EmbeddedServerError(
+                f"{self.folder / 'access.json'} is no longer readable, so the password of {self.data} is unknown: "
+                "restore it, or set IRIS_HOME to another folder"
+            ) from error
 
     def _save_access(self, access: _Access) -> None:
         path = self.folder / "access.json.new"
@@ -229,20 +264,56 @@ class EmbeddedServer:
         path.write_text(json.dumps(asdict(access)))
         path.replace(self.folder / "access.json")
 
-    def _last_log_line(self) -> str:
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "no output"
+    def _reason_logged_after(self, position: int) -> str:
+        try:
+            return _reason(self.log.read_bytes()[position:].decode(errors="replace").strip())
+        except FileNotFoundError:
+            return "no output"
+
+    @contextmanager
+    def _usable_folder(self) -> Iterator[None]:
+        """Says so when the folder cannot be used."""
+        if len(os.fsencode(self.folder)) > _LONGEST_FOLDER:
+            raise EmbeddedServerError(
+                f"{self.folder} is too long for PostgreSQL, which takes paths up to {_LONGEST_FOLDER} bytes: "
+                "set IRIS_HOME to another folder"
+            )
+        try:
+            yield
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"cannot use {self.folder}: {error.strerror}; set IRIS_HOME to another folder"
+            ) from error
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = (self.folder / "lock").open("w")
-        except OSError as error:
-            raise EmbeddedServerError(f"cannot write to {self.folder}: {error.strerror}; set IRIS_HOME") from error
-        with lock:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+@cache
+def _as_server_user() -> tuple[str, ...]:
+    """What to put before a command of PostgreSQL, which refuses to run as root."""
+    if os.geteuid() != 0:
+        return ()
+    for prefix in (_NAMESPACE, _OTHER_USER):
+        try:
+            if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
+                return prefix
+        except FileNotFoundError:
+            continue
+    raise EmbeddedServerError(
+        "PostgreSQL does not run as root, and this system lets root neither make a user namespace (unshare) nor become "
+        "another user (setpriv): run iris as an ordinary user, or set IRIS_DATABASE_URL"
+    )
+
+
+def _reason(output: str) -> str:
+    """The line of a program's output that says why it failed."""
+    lines = output.splitlines() or ["no output"]
+    return next((line for line in reversed(lines) if _TELLING.search(line)), lines[-1])
 
 
 def database_url(configured: str | None, *, home: Path, bindir: Path | None) -> str:

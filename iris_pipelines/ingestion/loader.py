@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from iris_pipelines.ingestion.judging import Judged, judge_batch
 from iris_pipelines.ingestion.records import EventBatch
 from iris_pipelines.ingestion.rejected import KeepRejected, RejectedEvent, keep_rejected
 
-_ATTEMPTS = 10
+_ATTEMPTS = 5
 # Fewer events are stored sooner than a thread is started for them.
 _WORTH_A_THREAD = 1_000
 
@@ -81,22 +82,25 @@ def load_events(
 
     Loads of overlapping events may wait for each other in a circle; PostgreSQL then breaks one off. If `batches` can
     be iterated anew (a list, or an object whose `__iter__` opens the file), that load starts over, and its callbacks
-    with it. An iterator or generator cannot: LoadConflict is raised, and the caller may try again.
+    with it, when the other bulk loads of the moment are through. An iterator or generator cannot: LoadConflict is
+    raised, and the caller may try again.
     """
     rules = _Rules(now, history_start, create_tenants, keep)
     attempts = 1 if isinstance(batches, Iterator) else _ATTEMPTS
-    while True:
-        attempts -= 1
+    for attempt in count(1):
         try:
             with db.transaction() as connection:
+                if attempt > 1:
+                    queries().wait_until_no_bulk_load(connection)
                 result = _Load(db, connection, rules, on_batch=on_batch, on_rejected=on_rejected).run(batches)
                 if finish is not None:
                     finish(connection, result)
         except psycopg.errors.DeadlockDetected as error:
-            if attempts <= 0:
+            if attempt == attempts:
                 raise LoadConflict("another load of the same events was in the way: try again") from error
         else:
             return result
+    raise AssertionError("the last attempt returns or raises")
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class _Load:
         self._tenants: set[UUID] = set()
         self._days: set[date] = set()
         self._partitioned_days: set[date] = set()
+        self._is_bulk_load = False
         self._under_way: Future[LoadResult] | None = None
         self._result = LoadResult()
 
@@ -198,6 +203,9 @@ class _Load:
             self._partitioned_days |= partitioned_days(self._db, self._connection, days)
 
     def _stored(self, batch: _Prepared) -> LoadResult:
+        if batch.received >= _WORTH_A_THREAD and not self._is_bulk_load:
+            self._is_bulk_load = True
+            queries().join_bulk_loads(self._connection)
         stored = self._store.store(batch.events, partitioned_days=self._partitioned_days)
         if batch.rejected:
             self._rules.keep(self._connection, batch.rejected)

@@ -174,12 +174,13 @@ with addressed as (
         end as suppression_type,
         coalesce(stored.event_data ->> 'bounce_subtype', stored.event_data ->> 'reason') as reason
     from stored_events as stored
-    cross join lateral (
-        select case
-            when stored.event_type = 'message.unsubscribed' then coalesce(stored.channel, 'email')
-            else 'email'
-        end as channel
-    ) as addresses
+    cross join
+        lateral (
+            select case
+                when stored.event_type = 'message.unsubscribed' then coalesce(stored.channel, 'email')
+                else 'email'
+            end as channel
+        ) as addresses
     left join iris.messages as messages
         on
             stored.tenant_id = messages.tenant_id
@@ -211,11 +212,11 @@ order by
     addressed.suppression_type,
     coalesce(addressed.reason, '')
 on conflict (tenant_id, address, channel) do update
-set
-    suppression_type = excluded.suppression_type,
-    reason = excluded.reason,
-    suppressed_at = excluded.suppressed_at
-where
+    set
+        suppression_type = excluded.suppression_type,
+        reason = excluded.reason,
+        suppressed_at = excluded.suppressed_at
+    where
     suppressed.suppression_type <> 'manual'
     and (excluded.suppressed_at, excluded.suppression_type, coalesce(excluded.reason, ''))
     < (suppressed.suppressed_at, suppressed.suppression_type, coalesce(suppressed.reason, ''));

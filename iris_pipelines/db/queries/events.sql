@@ -46,7 +46,7 @@ create temporary table if not exists incoming_keys (
 truncate incoming_events, stored_events;
 
 -- name: copy_incoming_events()#
-copy incoming_events from stdin (format binary);
+copy incoming_events from stdin (format binary);  -- noqa: PRS
 
 -- name: copy_event_partition()#
 -- Into one day's partition, past the trigger that notes what was touched: `note_touched_hours` must follow.
@@ -70,7 +70,7 @@ copy iris_partitions.{partition} (
     error_code,
     error_message,
     is_machine
-) from stdin (format binary);
+) from stdin (format binary);  -- noqa: PRS
 
 -- name: note_touched_hours(hours)!
 insert into iris.touched_hours (hour)
@@ -81,7 +81,7 @@ from unnest(:hours::timestamptz[]) as hours (hour);
 truncate incoming_keys;
 
 -- name: copy_incoming_keys()#
-copy incoming_keys from stdin (format binary);
+copy incoming_keys from stdin (format binary);  -- noqa: PRS
 
 -- name: stored_keys(from_time, until_time)$
 -- The positions of the incoming keys that the event log has, four bytes each. The subquery looks each key up in the
@@ -198,3 +198,10 @@ select
 from unnest(:ids::uuid[]) as ids (id)
 order by ids.id
 on conflict (id) do nothing;
+
+-- name: join_bulk_loads()$
+-- Until the end of the transaction. A load that had to give way to another waits for all bulk loads, and they for it.
+select pg_advisory_xact_lock_shared(hashtext('iris.bulk_loads'));
+
+-- name: wait_until_no_bulk_load()$
+select pg_advisory_xact_lock(hashtext('iris.bulk_loads'));

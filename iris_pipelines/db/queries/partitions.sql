@@ -9,7 +9,7 @@ where to_regclass('iris_partitions.analytics_events_' || to_char(days.day, 'YYYY
 select distinct date(events.timestamp at time zone 'UTC')
 from iris_partitions.analytics_events_default as events;
 
--- name: wait_briefly_for_locks()
+-- name: wait_briefly_for_locks()$
 -- For this transaction.
 select set_config('lock_timeout', '100ms', true);
 

@@ -19,13 +19,13 @@ from
     ) as incoming (tenant_id, source, line, reason, detail, payload)
 order by md5(incoming.payload), incoming.line, md5(incoming.source)
 on conflict (md5(payload), line, md5(source)) where replayed_at is null do update
-set
-    tenant_id = excluded.tenant_id,
-    reason = excluded.reason,
-    detail = excluded.detail;
+    set
+        tenant_id = excluded.tenant_id,
+        reason = excluded.reason,
+        detail = excluded.detail;
 
 -- name: open_rejected(after, reason, row_limit)
--- The next rejected events that wait for a replay; those that another replay holds are its business.
+-- The next rejected events that wait for a replay.
 select
     id,
     reason,
@@ -37,8 +37,7 @@ where
     and id > :after
     and (:reason::text is null or reason = :reason::text)
 order by id
-limit :row_limit
-for update skip locked;
+limit :row_limit;
 
 -- name: count_open_rejected(reason)$
 select count(*)
@@ -65,4 +64,6 @@ where kept.id = judged.id;
 -- name: note_replayed(ids, replayed_at)!
 update iris.rejected_events
 set replayed_at = :replayed_at
-where id = any(:ids);
+where
+    id = any(:ids)
+    and replayed_at is null;

@@ -37,11 +37,11 @@ def read_parquet(
     batch comes with the share of all rows that is read after it.
     """
     try:
-        # With a buffer, a column of a row group is read page by page instead of at once.
-        with pq.ParquetFile(path, buffer_size=READ_BYTES) as file:
+        # A column of a row group is read page by page through a small buffer, instead of at once.
+        with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as file:
             _check(file.schema_arrow, source, expected)
             line = 1
-            for rows in file.iter_batches(batch_size=_batch_size(file.metadata)):
+            for rows in file.iter_batches(batch_size=_batch_size(file.metadata), use_threads=False):
                 batch = _batch(source, line, rows, plain_columns, object_columns)
                 line += rows.num_rows
                 yield batch, (line - 1) / file.metadata.num_rows

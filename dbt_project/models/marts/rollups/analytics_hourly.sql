@@ -59,7 +59,8 @@ unnested as (
         timestamp,
         channel,
         provider,
-        event_type,
+        event_type = 'message.opened' as is_open,
+        event_type = 'link.clicked' as is_click,
         unnest(contact_ids) as contact_id,
         unnest(delivery_times) as duration_ms
 

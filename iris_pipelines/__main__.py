@@ -1,0 +1,5 @@
+"""`python -m iris_pipelines` is `iris`."""
+
+from iris_pipelines.cli import main
+
+main()

@@ -1,0 +1,63 @@
+"""What Dagster and dbt add to a rebuild's SQL: a warm partition run, a fresh process, long backfills."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from iris_pipelines.cli.pipeline import Pipeline, run_backfill
+from iris_pipelines.domain.windows import DAY, HOUR, Window
+from tests.benchmarks.figures import Figure
+
+
+@dataclass(frozen=True)
+class OrchestrationBenchmark:
+    """Benchmarks of runs; `pipeline` is the warm one of this process, `home` its IRIS_HOME."""
+
+    pipeline: Pipeline
+    home: Path
+    repeats: int = 3
+
+    def figures(self, day: Window, days: list[Window]) -> Iterator[Figure]:
+        """A one-hour run warm and fresh, and backfills of one day and of many."""
+        hour = Window(day.start + 12 * HOUR, day.start + 13 * HOUR)
+        self._backfill(hour)
+        warm = statistics.median(self._backfill(hour) for _ in range(self.repeats))
+        yield Figure("a warm one-hour run, seconds", warm, "<= 1.5 + SQL", "imports and the dbt manifest are there")
+        fresh = statistics.median(self._fresh(hour) for _ in range(self.repeats))
+        yield Figure(
+            "a one-hour run in a fresh process, seconds", fresh, "<= 8 + SQL", "imports, manifest, then the same"
+        )
+        one = statistics.median(self._backfill(day) for _ in range(self.repeats))
+        many = self._backfill(Window(days[0].start, days[-1].end))
+        note = f"one day {one:.1f} s, {len(days)} days {many:.1f} s, both with Dagster's events"
+        yield Figure(
+            f"a day of {len(days)} in one run / a day alone, with all overhead", many / len(days) / one, "<= 1.1", note
+        )
+
+    def _backfill(self, window: Window) -> float:
+        started = time.perf_counter()
+        run_backfill(self.pipeline, window, select="analytics_hourly")
+        return time.perf_counter() - started
+
+    def _fresh(self, window: Window) -> float:
+        started = time.perf_counter()
+        span = ["--from", f"{window.start:%Y-%m-%dT%H:%M}", "--to", f"{window.end:%Y-%m-%dT%H:%M}"]
+        subprocess.run(
+            [sys.executable, "-m", "iris_pipelines", "backfill", *span, "--select", "analytics_hourly"],
+            env={**os.environ, "IRIS_HOME": str(self.home)},
+            check=True,
+            capture_output=True,
+        )
+        return time.perf_counter() - started
+
+
+def days_of(first: Window, count: int) -> list[Window]:
+    """Consecutive days from the first."""
+    return [Window(first.start + n * DAY, first.end + n * DAY) for n in range(count)]

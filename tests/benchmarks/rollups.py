@@ -1,0 +1,145 @@
+"""What the rollups cost, as ratios taken in one run on the same data: against a cheap scan, DuckDB, and one day alone.
+
+CPU seconds of the server's processes are compared, not the clock: they barely depend on what else the machine does.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import psutil
+import psycopg
+
+from iris_pipelines.db.database import Database
+from iris_pipelines.db.staleness import request_rebuild
+from iris_pipelines.defs.dbt import DbtProject
+from iris_pipelines.domain.windows import DAY, Window
+
+_SCAN = """
+    select event_type, channel, count(*), sum(cost), sum(duration_ms)
+    from iris.analytics_events
+    where timestamp >= %s and timestamp < %s
+    group by event_type, channel
+"""
+_EVENTS = """
+    copy (
+        select tenant_id, event_type, timestamp, contact_id, channel, provider, cost, duration_ms, is_machine
+        from iris.analytics_events
+        where timestamp >= %s and timestamp < %s
+    ) to stdout (format csv, header)
+"""
+_DUCKDB = (Path(__file__).parent / "rollups_duckdb.sql").read_text()
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times a baseline something costs; both in CPU seconds, medians of several runs."""
+
+    figure: str
+    value: float
+    seconds: float
+    baseline_seconds: float
+
+    @classmethod
+    def of(cls, figure: str, measured: Sequence[float], baseline: Sequence[float]) -> Ratio:
+        seconds, baseline_seconds = statistics.median(measured), statistics.median(baseline)
+        return cls(figure, seconds / baseline_seconds, seconds, baseline_seconds)
+
+
+@dataclass(frozen=True)
+class RollupBenchmark:
+    """Benchmarks on the events of a database; `postmaster` is the process id of its server, which has no other work."""
+
+    database: Database
+    dbt: DbtProject
+    postmaster: int
+    repeats: int = 5
+
+    def against_a_scan(self, model: str, day: Window) -> Ratio:
+        """A rebuild of one day against a scan of it with five cheap columns."""
+        self._rebuild(model, [day])
+        scans, rebuilds = [], []
+        for _ in range(self.repeats):
+            scans.append(self._scan(day))
+            rebuilds.append(self._net(model, [day]))
+        return Ratio.of(f"{model} of a day / a cheap scan of it", rebuilds, scans)
+
+    def against_duckdb(self, day: Window, folder: Path) -> Ratio:
+        """A rebuild of one day of `analytics_hourly` against DuckDB's from Parquet, with one thread."""
+        parquet = self._export(day, folder)
+        self._rebuild("analytics_hourly", [day])
+        ours, theirs = [], []
+        for _ in range(self.repeats):
+            ours.append(self._net("analytics_hourly", [day]))
+            theirs.append(_duckdb_cpu(parquet))
+        return Ratio.of("analytics_hourly of a day / DuckDB from Parquet", ours, theirs)
+
+    def against_one_day_alone(self, model: str, days: Sequence[Window]) -> Ratio:
+        """The cost of a day among many in one run against that of a day in a run of its own."""
+        self._rebuild(model, days)
+        together, alone = [], []
+        for _ in range(self.repeats):
+            together.append(self._net(model, days) / len(days))
+            alone.append(statistics.mean(self._net(model, [day]) for day in days[:: max(1, len(days) // 5)]))
+        return Ratio.of(f"{model}: a day of {len(days)} in one run / a day alone", together, alone)
+
+    def _net(self, model: str, windows: Sequence[Window]) -> float:
+        """What replacing windows costs the server, without what dbt asks it around that."""
+        around = self._cpu(lambda: self._rebuild(model, []))
+        return self._cpu(lambda: self._rebuild(model, windows)) - around
+
+    def _rebuild(self, model: str, windows: Sequence[Window]) -> None:
+        with self.database.transaction() as connection:
+            rebuild_id = request_rebuild(connection, windows)
+        self.dbt.build(self.database.url, [model], rebuild_id=rebuild_id, command="run").raise_failures()
+
+    def _scan(self, day: Window) -> float:
+        def scan() -> None:
+            with psycopg.connect(self.database.url) as connection:
+                connection.execute("set max_parallel_workers_per_gather = 0")
+                connection.execute(_SCAN, (day.start, day.end)).fetchall()
+
+        return self._cpu(scan)
+
+    def _cpu(self, work: Callable[[], None]) -> float:
+        """CPU seconds of the connections that `work` opened and closed: the server counts those of ended children."""
+        server = psutil.Process(self.postmaster)
+        before = server.cpu_times()
+        connections = {child.pid for child in server.children()}
+        work()
+        psutil.wait_procs([child for child in server.children() if child.pid not in connections], timeout=5)
+        after = server.cpu_times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    def _export(self, day: Window, folder: Path) -> Path:
+        events, parquet = folder / "events.csv", folder / "events.parquet"
+        with (
+            self.database.transaction() as connection,
+            connection.cursor().copy(_EVENTS, (day.start, day.end)) as copy,
+            events.open("wb") as file,
+        ):
+            for block in copy:
+                file.write(block)
+        with duckdb.connect() as duck:
+            duck.execute(f"copy (from read_csv('{events}', nullstr='')) to '{parquet}' (format parquet)")
+        events.unlink()
+        return parquet
+
+
+def days_from(first: Window, count: int) -> list[Window]:
+    """Consecutive UTC days."""
+    return [Window(first.start + n * DAY, first.end + n * DAY) for n in range(count)]
+
+
+def _duckdb_cpu(parquet: Path) -> float:
+    with duckdb.connect(config={"threads": 1}) as duck:
+        duck.execute("set timezone = 'UTC'")
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        duck.execute(_DUCKDB, {"events": str(parquet)}).fetchall()
+        after = resource.getrusage(resource.RUSAGE_SELF)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

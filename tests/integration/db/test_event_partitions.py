@@ -1,0 +1,95 @@
+"""Partitions are made for the days that events fall in, and nobody waits long for them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from iris_pipelines.db.database import Database
+from iris_pipelines.db.event_partitions import (
+    create_partitions,
+    existing_days,
+    maintain_partitions,
+    partition_name,
+    partitioned_days,
+)
+from iris_pipelines.db.tenants import Tenant, create_tenant
+from iris_pipelines.ingestion.loader import LoadResult, load_events
+from iris_pipelines.ingestion.records import ObjectBatch
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+TODAY = NOW.date()
+
+
+def insert_event(database: Database, timestamp: datetime) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into iris.analytics_events (tenant_id, event_type, timestamp) values (%s, 'message.sent', %s)",
+            (uuid4(), timestamp),
+        )
+
+
+def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
+    with database.transaction() as connection:
+        return connection.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
+
+
+WHERE = "select tableoid::regclass::text, count(*) from iris.analytics_events group by 1 order by 1"
+DEFAULT = "iris_partitions.analytics_events_default"
+
+
+def test_days_are_made_once_and_known(database: Database) -> None:
+    days = {TODAY - timedelta(days=ahead) for ahead in range(70)}
+    assert create_partitions(database, days) == days
+    assert create_partitions(database, days) == days
+    with database.transaction() as connection:
+        assert existing_days(connection, days | {date(2020, 1, 1)}) == days
+
+
+def test_maintenance_makes_the_coming_days_and_moves_what_waits(database: Database) -> None:
+    insert_event(database, datetime(2021, 2, 3, 23, 59, 59, tzinfo=UTC))
+    insert_event(database, datetime(2021, 2, 4, tzinfo=UTC))
+    assert rows(database, WHERE) == [(DEFAULT, 2)]
+
+    coming = {TODAY + timedelta(days=ahead) for ahead in range(4)}
+    made = maintain_partitions(database, now=NOW, days_ahead=3)
+    assert made == coming | {date(2021, 2, 3), date(2021, 2, 4)}
+    assert maintain_partitions(database, now=NOW, days_ahead=3) == set()
+    assert rows(database, WHERE) == [
+        ("iris_partitions.analytics_events_2021_02_03", 1),
+        ("iris_partitions.analytics_events_2021_02_04", 1),
+    ]
+
+
+def test_events_of_a_busy_day_wait_in_the_default_partition(database: Database, database_url: str) -> None:
+    tenant = uuid4()
+    create_tenant(database, Tenant(tenant, "Acme"))
+    records = [
+        {"tenant_id": str(tenant), "event_type": "message.sent", "timestamp": (NOW - timedelta(seconds=n)).isoformat()}
+        for n in range(1_500)
+    ]
+
+    def load() -> LoadResult:
+        return load_events(
+            database, [ObjectBatch("test", range(1, 1_501), records)], now=NOW, history_start=date(2020, 1, 1)
+        )
+
+    with Database(database_url) as reader, reader.transaction() as connection:
+        connection.execute("select count(*) from iris.analytics_events")
+        assert load() == LoadResult(1_500, 1_500, 0, 0)
+        assert maintain_partitions(database, now=NOW) == set()
+    assert rows(database, WHERE) == [(DEFAULT, 1_500)]
+    assert load() == LoadResult(1_500, 0, 1_500, 0)
+
+    insert_event(database, NOW)
+    assert TODAY in maintain_partitions(database, now=NOW) | {TODAY}
+    assert rows(database, WHERE) == [(f"iris_partitions.{partition_name(TODAY)}", 1_501)]
+    assert load() == LoadResult(1_500, 0, 1_500, 0)
+
+
+def test_a_load_makes_the_days_of_its_events(database: Database) -> None:
+    with database.transaction() as connection:
+        assert partitioned_days(database, connection, {date(2020, 1, 1), TODAY}) == {date(2020, 1, 1), TODAY}
+    insert_event(database, NOW)
+    assert rows(database, WHERE) == [(f"iris_partitions.{partition_name(TODAY)}", 1)]
