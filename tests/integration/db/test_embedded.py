@@ -249,7 +249,7 @@ def test_a_file_where_its_folder_should_be_is_named(tmp_path: Path, server: Embe
 
 
 def test_programs_that_are_not_there_are_named(tmp_path: Path, server: EmbeddedServer) -> None:
-    with pytest.raises(EmbeddedServerError, match=r"no PostgreSQL program 'initdb' found.*IRIS_PG_BINDIR"):
+    with pytest.raises(EmbeddedServerError, match=r"no PostgreSQL program 'postgres' found.*IRIS_PG_BINDIR"):
         EmbeddedServer(tmp_path / "postgres", bindir=tmp_path).start()
 
 

@@ -125,24 +125,24 @@ def s3_environment() -> Iterator[dict[str, str]]:
 
 
 def test_a_zone_in_an_object_store_is_watched_alike(database: Database, s3_environment: dict[str, str]) -> None:
-    url = "s3://landing/in"
+    url = "s3://watched/in"
     endpoint = s3_environment["AWS_ENDPOINT_URL"].removeprefix("http://")
     store = fs.S3FileSystem(endpoint_override=endpoint, scheme="http", allow_bucket_creation=True)
-    with pytest.raises(StoreUnavailable, match="s3://landing/in does not exist"):
+    with pytest.raises(StoreUnavailable, match="s3://watched/in does not exist"):
         ingest(database, url, s3_environment)
-    store.create_dir("landing")
+    store.create_dir("watched")
     assert ingest(database, url, s3_environment) == []
 
     for key in ("in/a.ndjson", "in/deep/b.ndjson", "in/notes.txt", "elsewhere/c.ndjson"):
-        with store.open_output_stream(f"landing/{key}") as stream:
+        with store.open_output_stream(f"watched/{key}") as stream:
             stream.write(content())
     results = ingest(database, url, s3_environment)
     assert [(result.name, result.outcome) for result in results] == [
-        ("s3://landing/in/a.ndjson", Outcome.LOADED),
-        ("s3://landing/in/deep/b.ndjson", Outcome.LOADED),
+        ("s3://watched/in/a.ndjson", Outcome.LOADED),
+        ("s3://watched/in/deep/b.ndjson", Outcome.LOADED),
     ]
     assert ingest(database, url, s3_environment) == []
-    with store.open_output_stream("landing/in/a.ndjson") as stream:
+    with store.open_output_stream("watched/in/a.ndjson") as stream:
         stream.write(content() * 2)
     (result,) = ingest(database, url, s3_environment)
     assert (result.events.received, result.events.accepted, result.events.duplicates) == (2, 1, 1)
