@@ -14,6 +14,7 @@ from rich.table import Table
 from iris_pipelines.cli.console import open_database, stderr, stdout
 from iris_pipelines.cli.pipeline import Pipeline
 from iris_pipelines.db.embedded import EmbeddedServer
+from iris_pipelines.defs.rebuilds import build_views
 from iris_pipelines.defs.resources import dbt_project
 from iris_pipelines.domain.windows import DAY, Window
 from iris_pipelines.settings import Settings
@@ -53,7 +54,9 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
 
         postmaster = EmbeddedServer(settings.home / "postgres").pid()
         assert postmaster is not None
-        rollups = RollupBenchmark(database, dbt_project(settings), postmaster)
+        dbt = dbt_project(settings)
+        build_views(database, dbt)
+        rollups = RollupBenchmark(database, dbt, postmaster)
         yield _figure(rollups.against_a_scan("analytics_hourly", _DAY), "<= 5")
         yield _figure(rollups.against_a_scan("analytics_daily", _DAY), "")
         yield _figure(rollups.against_duckdb(_DAY, settings.home), "<= 3.5")
