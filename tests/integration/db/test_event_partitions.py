@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -45,6 +46,19 @@ def test_days_are_made_once_and_known(database: Database) -> None:
     assert create_partitions(database, days) == days
     with database.transaction() as connection:
         assert existing_days(connection, days | {date(2020, 1, 1)}) == days
+
+
+def test_a_day_that_another_is_just_making_is_waited_for(database: Database, database_url: str) -> None:
+    def waiting() -> bool:
+        return rows(database, "select exists (select from pg_locks where locktype = 'advisory' and not granted)")[0][0]
+
+    with Database(database_url) as other, ThreadPoolExecutor(1) as threads:
+        with other.transaction() as connection:
+            connection.execute("select iris.create_event_partition(%s)", (TODAY,))
+            made = threads.submit(create_partitions, database, {TODAY})
+            while not waiting():
+                assert not made.done()
+        assert made.result() == {TODAY}
 
 
 def test_maintenance_makes_the_coming_days_and_moves_what_waits(database: Database) -> None:

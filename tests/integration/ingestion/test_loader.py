@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -19,7 +20,7 @@ import pytest
 from iris_pipelines.db.database import Connection, Database, DatabaseUnavailable
 from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers
 from iris_pipelines.db.tenants import Tenant, create_tenant
-from iris_pipelines.ingestion.loader import LoadResult, load_events
+from iris_pipelines.ingestion.loader import LoadConflict, LoadResult, load_events
 from iris_pipelines.ingestion.records import ColumnBatch, EventBatch, Malformed, ObjectBatch
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -301,6 +302,43 @@ def test_writers_at_once_store_each_event_once_and_count_exactly(database: Datab
         results = [each.result() for each in futures] + [each.get(timeout=120) for each in others]
     assert all(each.received == each.accepted + each.duplicates == 3_000 for each in results)
     assert sum(each.accepted for each in results) == expected_union(seeds) == count(database)
+
+
+def test_loads_that_wait_for_each_other_start_over_if_they_can(database: Database) -> None:
+    """Each stores one event and then, when the other has done so too, the other's."""
+    barrier = threading.Barrier(2)
+
+    class Crossing:
+        def __init__(self, numbers: tuple[int, int]) -> None:
+            self._numbers = numbers
+            self.openings = 0
+
+        def __iter__(self) -> Iterator[EventBatch]:
+            self.openings += 1
+            yield batch_of([event(self._numbers[0])])
+            if self.openings == 1:
+                barrier.wait(30)
+            yield batch_of([event(self._numbers[1])])
+
+    crossings = [Crossing((1, 2)), Crossing((2, 1))]
+    with ThreadPoolExecutor(2) as threads:
+        futures = [
+            threads.submit(load_events, database, each, now=NOW, history_start=HISTORY_START) for each in crossings
+        ]
+        results = [each.result() for each in futures]
+    assert sorted(each.openings for each in crossings) == [1, 2]
+    assert sorted((each.accepted, each.duplicates) for each in results) == [(0, 2), (2, 0)]
+
+    barrier.reset()
+    crossings = [Crossing((3, 4)), Crossing((4, 3))]
+    with ThreadPoolExecutor(2) as threads:
+        futures = [
+            threads.submit(load_events, database, iter(each), now=NOW, history_start=HISTORY_START)
+            for each in crossings
+        ]
+        errors = [each.exception() for each in futures]
+    assert [type(each) for each in errors if each is not None] == [LoadConflict]
+    assert count(database) == 4
 
 
 def load_until_killed(url: str, killed_at: int | None) -> None:

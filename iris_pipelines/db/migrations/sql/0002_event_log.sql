@@ -105,7 +105,11 @@ begin
         return false;
     end if;
     perform pg_advisory_xact_lock(hashtext('iris.create_event_partition'));
-    if to_regclass('iris_partitions.' || partition_name) is not null then
+    -- Not to_regclass: its cache may still say what was true before the wait for the lock.
+    if exists (
+        select from pg_class
+        where relnamespace = 'iris_partitions'::regnamespace and relname = partition_name
+    ) then
         return false;
     end if;
     execute format(
