@@ -23,6 +23,7 @@ from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.domain.events import Reason, Rejection
 from iris_pipelines.ingestion.event_store import EventStore, days_of
 from iris_pipelines.ingestion.judging import Judged, judge_batch
+from iris_pipelines.ingestion.machines import with_verdicts
 from iris_pipelines.ingestion.records import EventBatch
 from iris_pipelines.ingestion.rejected import KeepRejected, RejectedEvent, keep_rejected
 
@@ -169,7 +170,7 @@ class _Load:
         if self._on_rejected is not None:
             for each in rejected:
                 self._on_rejected(each)
-        return _Prepared(len(batch), judged.events, rejected)
+        return _Prepared(len(batch), with_verdicts(judged.events), rejected)
 
     def _without_unknown_tenants(self, judged: Judged) -> Judged:
         tenants: Any = judged.events["tenant_id"].dictionary_encode()

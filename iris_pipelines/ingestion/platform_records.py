@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -20,7 +20,7 @@ from iris_pipelines.domain.windows import EPOCH
 from iris_pipelines.ingestion.effects import EMAIL_STATUSES
 from iris_pipelines.ingestion.files.discovery import StoredFile
 from iris_pipelines.ingestion.files.formats import Columns, RecordFile
-from iris_pipelines.ingestion.records import EventBatch, Malformed, ObjectBatch
+from iris_pipelines.ingestion.records import Malformed, numbered_records
 
 _COUNT_LIMIT = 2**31
 _COST_LIMIT = 10_000
@@ -199,7 +199,7 @@ class _Load:
         received = added = changed = 0
         self._query("create_incoming_{}")
         for batch in RecordFile(path, self._name, columns=Columns(tuple(_KEY), known=None)):
-            rows = [(line, *self._row(line, record)) for line, record in _numbered(batch)]
+            rows = [(line, *self._row(line, record)) for line, record in numbered_records(batch)]
             self._require_tenants(rows)
             self._query("empty_incoming_{}")
             with (
@@ -256,12 +256,6 @@ class _Load:
             line = queries().first_new_campaign_without_name(self._connection)
             if line is not None:
                 raise InvalidRecord(self._name, line, "column name is missing, and a new campaign needs one")
-
-
-def _numbered(batch: EventBatch) -> Iterable[tuple[int, dict[str, Any] | Malformed]]:
-    if isinstance(batch, ObjectBatch):
-        return zip(batch.lines, batch.records, strict=True)
-    return enumerate(batch.columns.to_pylist(), batch.first_line)
 
 
 def _shown(value: object) -> str:

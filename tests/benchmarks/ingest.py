@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -65,13 +66,15 @@ class IngestBenchmark:
             command, env={**os.environ, "IRIS_HOME": str(self.home)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert child.stdout is not None
+        peak = 0.0
+        while child.poll() is None:
+            peak = max(peak, _peak_memory(child.pid))
+            time.sleep(0.05)
         report = child.stdout.read()
         child.stdout.close()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != 0:
             raise RuntimeError(f"iris ingest ended with {child.returncode}: {report.decode()}")
-        return _reported_seconds(report), usage.ru_maxrss
+        return _reported_seconds(report), peak
 
     def _raw_copy(self, csv: Path) -> float:
         with self.database.transaction() as connection:
@@ -111,6 +114,16 @@ class IngestBenchmark:
             ).fetchone()
         assert row is not None
         return float(row[0])
+
+
+def _peak_memory(pid: int) -> float:
+    """The most memory that a running process has had, in KB. What wait4 says of a child includes its parent's."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return float(found[1]) if found else 0.0
 
 
 def parquet_of(folder: Path, into: Path) -> Path:

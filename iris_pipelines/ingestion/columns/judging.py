@@ -49,8 +49,6 @@ def judge_columns(batch: EventBatch, *, now: datetime, history_start: date) -> t
     raw.sure &= _is_in_time(columns["timestamp"], now=now, history_start=history_start)
     raw.sure &= _is_known_channel(columns["channel"])
     raw.sure &= _is_small(columns)
-    if columns["is_machine"].null_count:
-        columns["is_machine"] = pc.fill_null(columns["is_machine"], False)
     if columns["success"].null_count:
         columns["success"] = _with_default_success(columns)
     events = pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)

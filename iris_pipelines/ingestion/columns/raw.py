@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
 from iris_pipelines.domain.events import KNOWN_FIELDS
+from iris_pipelines.ingestion.columns.json_lines import fields_of_lines
 from iris_pipelines.ingestion.columns.schema import SCHEMA
-from iris_pipelines.ingestion.records import ColumnBatch, EventBatch, ObjectBatch
+from iris_pipelines.ingestion.columns.values import ARROW_TYPES, Column, Mask, most_common_type
+from iris_pipelines.ingestion.records import ColumnBatch, EventBatch, LineBatch, ObjectBatch
 
 # The stubs know each function for each type of array; here any column goes through them.
 pc: Any = pyarrow.compute
-Column = Any
-Mask = npt.NDArray[np.bool_]
-
 OBJECT_FIELDS = ("event_data", "geo_location")
 _SCALAR_FIELDS = tuple(name for name in SCHEMA.names if name not in OBJECT_FIELDS)
 # So many records show what type a field has in this source; one of another type is found when it comes.
 _SAMPLE = 100
-# All numbers as floats: Arrow would cut 12.5 to the integer 12 without a word.
-_ARROW_TYPES: Mapping[type, pa.DataType] = {
-    str: pa.string(),
-    int: pa.float64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-}
 
 
 class RawColumns:
@@ -38,7 +28,9 @@ class RawColumns:
 
     def __init__(self, batch: EventBatch) -> None:
         self.sure: Mask = np.ones(len(batch), dtype=bool)
-        if isinstance(batch, ObjectBatch):
+        if isinstance(batch, LineBatch):
+            self._columns, self.sure = fields_of_lines(batch.lines)
+        elif isinstance(batch, ObjectBatch):
             self._columns = self._of_objects(batch)
         else:
             self._columns = self._of_columns(batch)
@@ -49,7 +41,7 @@ class RawColumns:
     def column(self, name: str) -> Column:
         """A field as text, numbers, booleans, times or bytes; null where it is missing or not like the others.
 
-        A field that holds JSON objects is a list of Python values, or a column of text.
+        A field that holds JSON objects is a list of Python values, a column of text, or one of JSON texts in bytes.
         """
         found = self._columns.get(name)
         return pa.nulls(len(self)) if found is None else found
@@ -71,9 +63,7 @@ class RawColumns:
         if set(map(type, objects)) != {dict}:
             objects = [each if type(each) is dict else {} for each in objects]
         self.sure &= np.fromiter(map(KNOWN_FIELDS.issuperset, objects), bool, len(objects))
-        columns: dict[str, Column] = self._all_at_once(objects) or {
-            name: self._of_values([each.get(name) for each in objects]) for name in _SCALAR_FIELDS
-        }
+        columns = self._all_at_once(objects) or self._one_by_one(objects)
         for name in OBJECT_FIELDS:
             columns[name] = [each.get(name) for each in objects]
         return columns
@@ -91,6 +81,13 @@ class RawColumns:
                 self._doubt_booleans(name, columns[name], objects)
         return columns
 
+    def _one_by_one(self, objects: Sequence[Any]) -> dict[str, Column]:
+        columns: dict[str, Column] = {}
+        for name in _SCALAR_FIELDS:
+            columns[name], sure = most_common_type([each.get(name) for each in objects])
+            self.sure &= sure
+        return columns
+
     def _doubt_booleans(self, name: str, column: Column, objects: Sequence[Any]) -> None:
         """Arrow takes true among numbers for 1 and false for 0."""
         zero_or_one = pc.fill_null(pc.or_(pc.equal(column, 0), pc.equal(column, 1)), False)
@@ -98,23 +95,11 @@ class RawColumns:
             if type(objects[position][name]) is bool:
                 self.sure[position] = False
 
-    def _of_values(self, values: list[Any]) -> Column:
-        """One field's values of the type that is most common; a record with another one is for the law to decide."""
-        kinds = Counter(map(type, values))
-        common = max(_ARROW_TYPES, key=lambda kind: kinds[kind])
-        self.sure &= np.fromiter((value is None or type(value) is common for value in values), bool, len(values))
-        try:
-            return pa.array([value if type(value) is common else None for value in values], _ARROW_TYPES[common])
-        except (pa.ArrowException, OverflowError, ValueError):
-            # A number out of range, or half a character: rare enough to let the law decide on all of them.
-            self.sure &= np.fromiter((value is None for value in values), bool, len(values))
-            return pa.nulls(len(values))
-
 
 def _type_in(sample: Sequence[Any], name: str) -> pa.DataType:
     values = (each.get(name) for each in sample)
     first = next((value for value in values if value is not None), "")
-    return _ARROW_TYPES.get(type(first), pa.string())
+    return ARROW_TYPES.get(type(first), pa.string())
 
 
 def simplified(column: Column) -> Column:

@@ -48,10 +48,12 @@ def read_column(name: str, column: Column) -> Read:
 
 
 def read_objects(name: str, values: list[Any] | Column) -> Read:
-    """JSON objects as text: from Python values, or from a column of text."""
+    """JSON objects as text: from Python values, from a column of text, or from one that is known to hold objects."""
     if not isinstance(values, list):
         if values.null_count == len(values):
             return read_column(name, values)
+        if pa.types.is_binary(values.type):
+            return values, _usual_json(values)
         values = _without_empty(values)
         encoded = values.dictionary_encode()
         column, sure = _json_texts(encoded.dictionary.to_pylist())
@@ -211,13 +213,19 @@ def _json_texts(values: list[Any]) -> Read:
         pairs = zip(values, texts, strict=True)
         sure = np.fromiter((text is not None or value is None or value == "" for value, text in pairs), bool)
     column = pa.array(texts, pa.binary())
+    return column, sure & _usual_json(column)
+
+
+def _usual_json(column: Column) -> Mask:
+    """Which texts say nothing that the law would write in another way, or refuse."""
+    sure = np.ones(len(column), dtype=bool)
     for sign in _UNSURE_JSON:
         sure &= ~_contains(column, sign)
     long = np.asarray(pc.fill_null(pc.greater(pc.binary_length(column), 2 * _MANY_LEVELS), False))
     if long.any():
         levels = pc.add(pc.count_substring(column, "["), pc.count_substring(column, "{"))
         sure &= ~(long & np.asarray(pc.fill_null(pc.greater(levels, _MANY_LEVELS), False)))
-    return column, sure
+    return sure
 
 
 def _texts_of_objects(values: list[Any]) -> list[bytes | None] | None:

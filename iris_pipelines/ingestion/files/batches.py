@@ -1,11 +1,10 @@
-"""Records gathered into batches of bounded size, and how unreadable ones are described."""
+"""Records gathered into batches of bounded size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES
 from iris_pipelines.ingestion.records import Malformed, ObjectBatch
 
 # As objects, a batch takes about ten times the bytes of its text.
@@ -32,7 +31,7 @@ class BatchBuilder:
         self._bytes += size
 
     def extend(self, lines: range, records: Sequence[dict[str, Any] | Malformed], size: int) -> None:
-        """Records of lines that follow each other, and the bytes they took together."""
+        """Records that follow each other, and the bytes they took together."""
         self._lines.extend(lines)
         self._records.extend(records)
         self._bytes += size
@@ -40,7 +39,7 @@ class BatchBuilder:
     @property
     def is_full(self) -> bool:
         """Whether it is time to `take` the batch."""
-        return len(self._records) >= BATCH_RECORDS or self._bytes >= BATCH_BYTES
+        return is_full(len(self._records), self._bytes)
 
     @property
     def is_empty(self) -> bool:
@@ -54,17 +53,6 @@ class BatchBuilder:
         return batch
 
 
-def too_large(what: str, head: bytes, size: int) -> Malformed:
-    """A record over the limit, with the beginning of it that was kept."""
-    detail = f"{what} has {size:,} bytes, an event may have {MAX_RECORD_BYTES:,}; the first {len(head):,} are kept"
-    return Malformed("too_large", detail, as_text(head))
-
-
-def invalid_json(detail: str, payload: bytes) -> Malformed:
-    """A record that is no JSON object, as it came."""
-    return Malformed("invalid_json", detail, as_text(payload))
-
-
-def as_text(payload: bytes) -> str:
-    """Bytes as text that PostgreSQL can store: what is not UTF-8, and NUL, is written as an escape."""
-    return payload.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+def is_full(records: int, size: int) -> bool:
+    """Whether so many records, of so many bytes together, are enough for a batch."""
+    return records >= BATCH_RECORDS or size >= BATCH_BYTES

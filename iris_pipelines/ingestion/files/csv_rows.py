@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from iris_pipelines.ingestion.files.batches import BatchBuilder, invalid_json, too_large
+from iris_pipelines.ingestion.files.batches import BatchBuilder
 from iris_pipelines.ingestion.files.compression import Readable
 from iris_pipelines.ingestion.files.errors import UnreadableFile
-from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES, LongLine, read_lines
-from iris_pipelines.ingestion.records import Malformed, ObjectBatch
+from iris_pipelines.ingestion.files.lines import LongLine, read_lines
+from iris_pipelines.ingestion.records import MAX_RECORD_BYTES, Malformed, ObjectBatch, invalid_json, too_large
 
 _FOREIGN_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _JSON_STARTS = frozenset('{["-0123456789tfn')

@@ -3,53 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import orjson
+import pyarrow as pa
 
-from iris_pipelines.ingestion.files.batches import BatchBuilder, invalid_json, too_large
+from iris_pipelines.ingestion.files.batches import is_full
 from iris_pipelines.ingestion.files.compression import Readable
 from iris_pipelines.ingestion.files.lines import Lines, LongLine, read_lines
-from iris_pipelines.ingestion.records import Malformed, ObjectBatch
+from iris_pipelines.ingestion.records import LineBatch, Malformed, too_large
 
 
-def read_json_lines(file: Readable, source: str) -> Iterator[ObjectBatch]:
-    """The records of an NDJSON file; blank lines are skipped, but counted in the line numbers."""
-    batch = BatchBuilder(source)
+def read_json_lines(file: Readable, source: str) -> Iterator[LineBatch]:
+    """The lines of an NDJSON file; blank ones are skipped, but counted in the line numbers."""
+    batch = _Lines(source)
     for piece in read_lines(file):
-        if isinstance(piece, LongLine):
-            batch.add(piece.number, too_large("the line", piece.head, piece.size), len(piece.head))
-        else:
-            _add(batch, piece)
-        if batch.is_full:
+        batch.add(piece)
+        if is_full(len(batch.lines), batch.size):
             yield batch.take()
-    if not batch.is_empty:
+            batch = _Lines(source)
+    if batch.lines:
         yield batch.take()
 
 
-def _add(batch: BatchBuilder, piece: Lines) -> None:
-    loads = orjson.loads
-    try:
-        records: list[Any] = [loads(line) for line in piece.lines]
-    except orjson.JSONDecodeError:
-        records = []
-    if records and all(type(record) is dict for record in records):
-        batch.extend(range(piece.first, piece.first + len(records)), records, sum(map(len, piece.lines)))
-        return
-    for number, line in enumerate(piece.lines, piece.first):
-        if line and not line.isspace():
-            batch.add(number, parse_object(line, "the line"), len(line))
+class _Lines:
+    """The lines of a batch so far."""
 
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._numbers: list[int] = []
+        self._too_long: dict[int, Malformed] = {}
+        self.lines: list[bytes] = []
+        self.size = 0
 
-def parse_object(text: bytes, what: str) -> dict[str, Any] | Malformed:
-    """A JSON object, or why it is none."""
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        return invalid_json(f"{what} is no valid JSON: {error}", text)
-    if not isinstance(value, dict):
-        return invalid_json(f"{what} is a JSON {_KINDS[type(value)]}, not an object", text)
-    return value
+    def add(self, piece: Lines | LongLine) -> None:
+        if isinstance(piece, LongLine):
+            self._too_long[len(self.lines)] = too_large("the line", piece.head, piece.size)
+            self._numbers.append(piece.number)
+            self.lines.append(b"")
+            self.size += len(piece.head)
+            return
+        lines, numbers = piece.lines, range(piece.first, piece.first + len(piece.lines))
+        if not all(map(bytes.strip, lines)):
+            kept = [(number, line) for number, line in zip(numbers, lines, strict=True) if line.strip()]
+            self._numbers.extend(number for number, _ in kept)
+            lines = [line for _, line in kept]
+        else:
+            self._numbers.extend(numbers)
+        self.lines.extend(lines)
+        self.size += sum(map(len, lines))
 
-
-_KINDS = {list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+    def take(self) -> LineBatch:
+        return LineBatch(self._source, self._numbers, pa.array(self.lines, pa.binary()), self._too_long)

@@ -12,12 +12,11 @@ from typing import Any
 
 import orjson
 
-from iris_pipelines.ingestion.files.batches import BatchBuilder, too_large
+from iris_pipelines.ingestion.files.batches import BatchBuilder
 from iris_pipelines.ingestion.files.compression import Readable
 from iris_pipelines.ingestion.files.errors import UnreadableFile
-from iris_pipelines.ingestion.files.json_lines import parse_object
-from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES, PIECE_RECORDS, READ_BYTES
-from iris_pipelines.ingestion.records import Malformed, ObjectBatch
+from iris_pipelines.ingestion.files.lines import PIECE_RECORDS, READ_BYTES
+from iris_pipelines.ingestion.records import MAX_RECORD_BYTES, Malformed, ObjectBatch, parse_object, too_large
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*(?=\{)")

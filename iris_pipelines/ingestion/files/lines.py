@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from iris_pipelines.ingestion.files.compression import Readable
+from iris_pipelines.ingestion.records import MAX_RECORD_BYTES
 
-MAX_RECORD_BYTES = 65_536
 READ_BYTES = 1 << 20
 # Very short records would otherwise come by the hundred thousand in one piece.
 PIECE_RECORDS = 5_000

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from iris_pipelines.domain.events import FIELDS, Event, Rejection, judge
 from iris_pipelines.ingestion.columns import SCHEMA, judge_columns
 from iris_pipelines.ingestion.judging import Judged, judge_batch
-from iris_pipelines.ingestion.records import ColumnBatch, EventBatch, Malformed, ObjectBatch
+from iris_pipelines.ingestion.records import ColumnBatch, EventBatch, LineBatch, Malformed, ObjectBatch, parse_object
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HISTORY_START = date(2020, 1, 1)
@@ -195,6 +195,103 @@ def test_each_odd_value_is_judged_as_the_law_judges_it(name: str) -> None:
             assert_judged_as_the_law_does(judged, by_the_law(batch))
 
 
+ODD_JSON = [
+    '"event_data":{"a":1.0e5,"b":1E-7,"c":-0.0,"d":0.00001234}',
+    '"event_data":{"a":12345678901234567890123,"b":0.12345678901234567890}',
+    '"event_data":{"a":[1,],"b":2}',
+    '"event_data":{"a":1 , }',
+    '"event_data":{"a":NaN}',
+    '"event_data":{"a":-inf}',
+    '"event_data":{"a":1e400}',
+    '"event_data":{"a":"\\ud83d\\ude00 \\u00e9\\/\\b\\u007f\\u001f"}',
+    '"event_data":{"a":"\\ud800"}',
+    '"event_data":{"a":"x, ]","b":"NaN","c":":5e7","d":"12345678901234567890"}',
+    '"event_data":{ "b" : [ 1 , { "c" : null } ] , "a" : true }',
+    '"event_data":{"a":1},"event_data":{"a":2}',
+    '"cost":0.004000',
+    '"cost":1e-2',
+    '"cost":"0.5"',
+    '"cost":Infinity',
+    '"cost":00.5',
+    '"duration_ms":12.0',
+    '"duration_ms":1e3',
+    '"duration_ms":123456789012345678901234567890',
+    '"duration_ms":true',
+    '"provider":"Twi\\u006cio"',
+    '"provider":12',
+    '"provider":{"a":1}',
+    '"user_agent":"a \\"quoted\\" name"',
+    '"user_agent":"\\u0000"',
+    '"user_agent":nan',
+    '"error_code":30003',
+    '"error_code":"30003"',
+    '"success":"false"',
+    '"success":0',
+    '"channel":"\\u0073ms"',
+    '"channel":true',
+    '"ip_address":1.5',
+    '"ip_address":"192.0.2.1\\n"',
+    '"timestamp":1790000000000',
+    '"timestamp":1790000000000.5',
+    '"timestamp":"2026-11-23T10:20:30Z"',
+    '"i\\u0064":"11111111-2222-4333-8444-555555555550"',
+    '"id,tenant_id":"x"',
+    '"received_at":null',
+]
+
+
+def line(fragment: str) -> bytes:
+    """A usual event as it is written, with one field written in another way."""
+    name = fragment.split('"')[1]
+    rest = {key: value for key, value in USUAL.items() if key != name}
+    return (json.dumps(rest)[:-1] + ", " + fragment + "}").encode()
+
+
+ODD_LINES = [
+    *map(line, ODD_JSON),
+    b"{}",
+    b"[1]",
+    b"null",
+    b'"text"',
+    b"{",
+    b'{"a":1} x',
+    b"\xff{}",
+    b"\xef\xbb\xbf" + line('"cost":1'),
+    b" " + line('"cost":1') + b"\r",
+    line('"cost":1').replace(b"}", b",}"),
+    line('"cost":1').replace(b": ", b":\t"),
+    line('"cost":1').replace(b'"sms"', b'"s\x00ms"'),
+    b'{"a":' * 2000 + b"1" + b"}" * 2000,
+    line('"user_agent":"' + "x" * 66_000 + '"'),
+]
+
+
+def judged_lines(lines: list[bytes]) -> Judged:
+    batch = LineBatch("test", range(1, len(lines) + 1), pa.array(lines, pa.binary()))
+    return judge_batch(batch, now=NOW, history_start=HISTORY_START)
+
+
+def by_the_law_of_lines(lines: list[bytes]) -> list[Event | Rejection]:
+    return by_the_law([parse_object(each, "the line") for each in lines])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    st.lists(records().map(json.dumps).map(str.encode) | st.sampled_from(ODD_LINES), min_size=1, max_size=12),
+    st.integers(0, 70),
+)
+def test_lines_are_judged_as_the_law_judges_each(odd: list[bytes], usual: int) -> None:
+    lines = [orjson.dumps(USUAL)] * usual + odd + [orjson.dumps(USUAL)] * (70 - usual)
+    assert_judged_as_the_law_does(judged_lines(lines), by_the_law_of_lines(lines))
+
+
+@pytest.mark.parametrize("odd", ODD_LINES, ids=lambda line: line[-60:].decode("ascii", "replace"))
+def test_each_odd_line_is_judged_as_the_law_judges_it(odd: bytes) -> None:
+    for others in (orjson.dumps(USUAL), odd):
+        lines = [*([others] * 64), odd]
+        assert_judged_as_the_law_does(judged_lines(lines), by_the_law_of_lines(lines))
+
+
 def typed_columns(batch: list[dict[str, Any]]) -> pa.RecordBatch:
     """Records with values of one type a field, as a Parquet file would have them."""
     times = [datetime.fromisoformat(each["timestamp"]) + timedelta(microseconds=7) for each in batch]
@@ -255,6 +352,9 @@ def test_columns_of_any_suitable_type_give_the_events_that_objects_give() -> Non
 def test_usual_records_take_the_fast_way() -> None:
     batch: list[Any] = [USUAL] * 100
     _, sure = judge_columns(ObjectBatch("test", range(1, 101), batch), now=NOW, history_start=HISTORY_START)
+    assert sure.all()
+    lines = pa.array([json.dumps(each) for each in batch]).cast(pa.binary())
+    _, sure = judge_columns(LineBatch("test", range(1, 101), lines), now=NOW, history_start=HISTORY_START)
     assert sure.all()
     columns = typed_columns(batch)
     _, sure = judge_columns(ColumnBatch("test", 1, columns), now=NOW, history_start=HISTORY_START)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from iris_pipelines.ingestion.files.formats import RecordFile
-from iris_pipelines.ingestion.records import Malformed, ObjectBatch
+from iris_pipelines.ingestion.records import ColumnBatch, Malformed, numbered_records
 
 
 @pytest.fixture
@@ -34,11 +34,10 @@ def read_numbered(
         found: dict[int, dict[str, Any] | Malformed] = {}
         path = write(name, content)
         for batch in RecordFile(path, str(path)):
-            if isinstance(batch, ObjectBatch):
-                found.update(zip(batch.lines, batch.records, strict=True))
-                continue
-            for line, row in enumerate(batch.columns.to_pylist(), batch.first_line):
-                found[line] = {name: value for name, value in row.items() if value is not None}
+            found.update(numbered_records(batch))
+            if isinstance(batch, ColumnBatch):
+                for line in range(batch.first_line, batch.first_line + len(batch)):
+                    found[line] = {name: value for name, value in found[line].items() if value is not None}
         return found
 
     return read_content

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from iris_pipelines.ingestion.files.batches import BATCH_RECORDS
 from iris_pipelines.ingestion.files.json_lines import read_json_lines
-from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES, PIECE_RECORDS, READ_BYTES
-from iris_pipelines.ingestion.records import Malformed
+from iris_pipelines.ingestion.files.lines import PIECE_RECORDS, READ_BYTES
+from iris_pipelines.ingestion.records import MAX_RECORD_BYTES, Malformed, numbered_records
 
 ReadNumbered = Callable[[str, str | bytes], dict[int, dict[str, Any] | Malformed]]
 
@@ -82,7 +82,7 @@ def test_a_line_of_a_gigabyte_is_never_held() -> None:
     file = Generated(piece for _ in range(1024))
 
     tracemalloc.start()
-    ((record,),) = [batch.records for batch in read_json_lines(file, "generated")]
+    (((_, record),),) = [list(numbered_records(batch)) for batch in read_json_lines(file, "generated")]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -107,7 +107,7 @@ def test_every_line_that_is_not_blank_becomes_one_record_in_its_place(lines: lis
     found = {
         number: record
         for batch in read_json_lines(io.BytesIO(b"\n".join(lines)), "any")
-        for number, record in zip(batch.lines, batch.records, strict=True)
+        for number, record in numbered_records(batch)
     }
     assert sorted(found) == [number for number, line in enumerate(lines, 1) if line.strip(b" \t\n\r\x0b\f")]
     assert all(found[number] == {"a": [1]} for number, line in enumerate(lines, 1) if line == b'{"a": [1]}')

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from iris_pipelines.ingestion.files import json_stream
 from iris_pipelines.ingestion.files.errors import UnreadableFile
 from iris_pipelines.ingestion.files.json_stream import read_json_array, read_json_objects
-from iris_pipelines.ingestion.files.lines import MAX_RECORD_BYTES
-from iris_pipelines.ingestion.records import Malformed
+from iris_pipelines.ingestion.records import MAX_RECORD_BYTES, Malformed
 
 ReadNumbered = Callable[[str, str | bytes], dict[int, dict[str, Any] | Malformed]]
 JSON = st.recursive(
