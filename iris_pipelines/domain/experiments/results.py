@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import numpy as np
 
 from iris_pipelines.domain.experiments.inference import MINIMUM_LIFT, Verdict, evaluate
+from iris_pipelines.domain.rates import rate
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def experiment_results(
             is_control=each is first,
             sent=each.sent,
             successes=each.successes,
-            rate=_percentage(each.successes, each.sent),
+            rate=rate(each.successes, each.sent),
             rate_low=_percent(found.rate_low[i]),
             rate_high=_percent(found.rate_high[i]),
             difference=None if each is first else _difference(each, first),
@@ -106,21 +107,12 @@ def _whole(value: float) -> int | None:
     return None if np.isnan(value) else int(value)
 
 
-def _percentage(numerator: int, denominator: int) -> Decimal | None:
-    """100 * numerator / denominator with 2 decimals, half away from zero; None when there is nothing to divide by."""
-    if denominator == 0:
-        return None
-    hundredths, rest = divmod(abs(numerator) * 10_000, denominator)
-    rounded = hundredths + (2 * rest >= denominator)
-    return Decimal(rounded if numerator >= 0 else -rounded).scaleb(-2)
-
-
 def _difference(variant: VariantCounts, control: VariantCounts) -> Decimal | None:
-    return _percentage(_cross_difference(variant, control), variant.sent * control.sent)
+    return rate(_cross_difference(variant, control), variant.sent * control.sent)
 
 
 def _lift(variant: VariantCounts, control: VariantCounts) -> Decimal | None:
-    return _percentage(_cross_difference(variant, control), variant.sent * min(control.successes, control.sent))
+    return rate(_cross_difference(variant, control), variant.sent * min(control.successes, control.sent))
 
 
 def _cross_difference(variant: VariantCounts, control: VariantCounts) -> int:
