@@ -48,14 +48,28 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection in a transaction: committed at the end, rolled back on any exception."""
+        with self._connection() as connection, connection.transaction():
+            yield connection
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """A connection whose statements are transactions of their own: what is CONCURRENTLY must be."""
+        with self._connection() as connection:
+            connection.autocommit = True
+            try:
+                yield connection
+            finally:
+                connection.autocommit = False
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
         self._pool.open()
         try:
             connection = self._pool.getconn()
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise DatabaseUnavailable(f"cannot connect to {without_password(self.url)}") from error
         try:
-            with connection.transaction():
-                yield connection
+            yield connection
         except psycopg.errors.DiskFull as error:
             raise DatabaseUnavailable(
                 f"the disk of {without_password(self.url)} is full: nothing of this was stored; "

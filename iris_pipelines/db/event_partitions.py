@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 import psycopg
+from psycopg import sql
 
 from iris_pipelines.db.database import Connection, Database, queries
 
@@ -50,6 +51,33 @@ def create_partitions(db: Database, days: Collection[date]) -> set[date]:
             break
         made.update(some)
     return made
+
+
+def compact_primary_keys(db: Database, *, now: datetime, patience: timedelta = timedelta(seconds=10)) -> set[date]:
+    """Write the primary keys of closed days anew where they take much more room than they need; returns the days.
+
+    PostgreSQL leaves the pages of a wide key half empty when several tenants' events come in turns, and a closed day
+    hardly grows. Writers are not held up. A key that someone reads for longer than `patience` is left for next time.
+    """
+    with db.autocommit() as connection:
+        queries().limit_lock_waits(connection, milliseconds=f"{patience / timedelta(milliseconds=1):.0f}")
+        try:
+            for (name,) in list(queries().unfinished_indexes(connection)):
+                _on_index(connection, "drop_index", name)
+            spacious = list(queries().spacious_primary_keys(connection, before=now.date()))
+            return {day for day, name in spacious if _on_index(connection, "rewrite_index", name)}
+        finally:
+            queries().limit_lock_waits(connection, milliseconds="0")
+
+
+def _on_index(connection: Connection, statement: str, name: str) -> bool:
+    """Run a statement on an index; False if it is in use."""
+    text: str = getattr(queries(), statement).sql
+    try:
+        connection.execute(sql.SQL(text).format(index=sql.Identifier("iris_partitions", name)))
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        return False
+    return True
 
 
 def maintain_partitions(db: Database, *, now: datetime, days_ahead: int = _DAYS_AHEAD) -> set[date]:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from iris_pipelines.analytics.recount import recount
 from iris_pipelines.db.database import Database, queries
-from iris_pipelines.db.event_partitions import maintain_partitions
+from iris_pipelines.db.event_partitions import compact_primary_keys, maintain_partitions
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs.announcements import announce
 from iris_pipelines.defs.assets.event_log import EVENT_LOG
@@ -76,12 +76,13 @@ def ingest_landing_files(
 def maintain_event_partitions(
     context: dg.OpExecutionContext, database: dg.ResourceParam[DatabaseResource], clock: dg.ResourceParam[Clock]
 ) -> None:
-    """Make the partitions of the next days, and give up the record of rebuilds that nobody asks for any more."""
+    """Make the partitions of the next days, compact those of closed days, and forget rebuilds of long ago."""
     db = database.get()
     made = maintain_partitions(db, now=clock.now())
     with db.transaction() as connection:
         queries().forget_rebuilds(connection, before=clock.now() - _KEEP_REBUILDS)
-    context.log.info(f"made {made} partitions")
+    compacted = compact_primary_keys(db, now=clock.now())
+    context.log.info(f"made {len(made)} partitions, compacted the primary keys of {len(compacted)}")
 
 
 def _check(context: dg.OpExecutionContext, db: Database, plan: RebuildPlan) -> None:

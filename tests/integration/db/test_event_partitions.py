@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.event_partitions import (
+    compact_primary_keys,
     create_partitions,
     existing_days,
     maintain_partitions,
@@ -74,6 +75,43 @@ def test_maintenance_makes_the_coming_days_and_moves_what_waits(database: Databa
         ("iris_partitions.analytics_events_2021_02_03", 1),
         ("iris_partitions.analytics_events_2021_02_04", 1),
     ]
+
+
+def test_half_empty_primary_keys_of_closed_days_are_written_anew(database: Database, database_url: str) -> None:
+    days = [TODAY - timedelta(days=2), TODAY - timedelta(days=1), TODAY]
+    create_partitions(database, days)
+    with database.transaction() as connection:
+        for day in days:
+            # Tenants in turns, a minute at a time.
+            connection.execute(
+                "insert into iris.analytics_events (tenant_id, event_type, timestamp)"
+                " select md5((n %% 10)::text)::uuid, 'message.sent', %s::date + make_interval(secs => n)"
+                " from generate_series(1, 40000) as n order by n / 60, n %% 10, n",
+                (day,),
+            )
+    with database.autocommit() as connection:
+        connection.execute("vacuum analyze iris.analytics_events")
+
+    def size(day: date) -> int:
+        name = f"iris_partitions.{partition_name(day)}_pkey"
+        return int(rows(database, f"select pg_relation_size('{name}')")[0][0])
+
+    def compact() -> set[date]:
+        return compact_primary_keys(database, now=NOW)
+
+    before = size(TODAY)
+    assert compact_primary_keys(database, now=NOW - timedelta(days=1)) == {days[0]}
+    with Database(database_url) as reader, reader.transaction() as connection:
+        connection.execute("select count(*) from iris.analytics_events")
+        assert compact_primary_keys(database, now=NOW, patience=timedelta(milliseconds=100)) == set()
+    # How far the broken off attempt came is PostgreSQL's affair.
+    assert compact() <= {days[1]}
+    assert compact() == set()
+    assert size(TODAY) == before > 1.5 * size(days[1])
+    assert size(days[0]) == size(days[1])
+    insert_event(database, NOW)
+    assert rows(database, "select count(*) from iris.analytics_events") == [(120_001,)]
+    assert rows(database, "select count(*) from pg_class where relname like '%cc%'") == [(0,)]
 
 
 def test_events_of_a_busy_day_wait_in_the_default_partition(database: Database, database_url: str) -> None:
