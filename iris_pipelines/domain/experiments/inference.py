@@ -59,6 +59,8 @@ class Evaluation:
 
 def evaluate(sent: Floats, successes: Floats, *, minimum_lift: float = MINIMUM_LIFT) -> Evaluation:
     """Evaluate tests: the last axis is that of variants, the control first; axes before it are tests or looks."""
+    if not 0.0 < minimum_lift < 1.0:
+        raise ValueError(f"the minimum lift is a part of the control's rate, between 0 and 1, not {minimum_lift}")
     # An event may arrive before the sending that it belongs to: no more than everybody can have succeeded.
     successes = np.minimum(successes, sent)
     # A comparison with nothing is NaN from here on, and NaN compares as false: that is how "cannot be said" travels.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from iris_pipelines.domain.experiments import inference
 from iris_pipelines.domain.experiments.inference import ERROR_RATE, Floats, Verdict, evaluate, holm
 
 TESTS, LOOKS = 2000, 50
@@ -175,3 +179,10 @@ def test_a_look_at_many_tests_gives_what_a_look_at_each_gives() -> None:
         alone = evaluate(sent[i], successes[i])
         for name, values in vars(alone).items():
             np.testing.assert_array_equal(getattr(together, name)[i], values, err_msg=name)
+
+
+def test_the_document_shows_every_constant_as_it_is() -> None:
+    document = (Path(__file__).parents[4] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]+) \|", document, re.MULTILINE))
+    constants = ("ERROR_RATE", "MIXTURE_VARIANCE", "MISMATCH_MIXTURE", "MISMATCH_THRESHOLD", "MINIMUM_LIFT")
+    assert documented == {name: str(getattr(inference, name)) for name in constants}

@@ -140,6 +140,12 @@ def test_rates_are_rounded_half_away_from_zero() -> None:
     assert results["B"].lift == Decimal("-3.13")
 
 
+@pytest.mark.parametrize("minimum_lift", [0.0, -0.1, 10.0])
+def test_a_test_is_sized_for_a_lift_that_is_a_part_of_the_rate(minimum_lift: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        experiment_results([VariantCounts("A", 10, 1), VariantCounts("B", 10, 1)], minimum_lift=minimum_lift)
+
+
 def test_nothing_counted_gives_no_results() -> None:
     assert experiment_results([]) == {}
 
