@@ -135,7 +135,8 @@ class Event:
     success: bool
     error_code: str | None
     error_message: str | None
-    is_machine: bool
+    is_machine: bool | None
+    """None if its sender did not say."""
 
 
 def judge(record: Mapping[str, Any], *, now: datetime, history_start: date) -> Event | Rejection:
@@ -199,7 +200,7 @@ def _accept(record: Mapping[str, Any], *, now: datetime, history_start: date) ->
         success=found["success"] if "success" in found else succeeded(found["event_type"], found.get("event_data")),
         error_code=found.get("error_code"),
         error_message=found.get("error_message"),
-        is_machine=found.get("is_machine", False),
+        is_machine=found.get("is_machine"),
     )
 
 

@@ -19,7 +19,8 @@ create temporary table if not exists incoming_events (
     success boolean not null,
     error_code text,
     error_message text,
-    is_machine boolean not null
+    is_machine boolean not null,
+    machine_reason text collate "C"
 ) on commit delete rows;
 
 create temporary table if not exists stored_events (
@@ -69,7 +70,8 @@ copy iris_partitions.{partition} (
     success,
     error_code,
     error_message,
-    is_machine
+    is_machine,
+    machine_reason
 ) from stdin (format binary);  -- noqa: PRS
 
 -- name: note_touched_hours(hours)!
@@ -134,7 +136,8 @@ with stored as (
         success,
         error_code,
         error_message,
-        is_machine
+        is_machine,
+        machine_reason
     )
     select
         incoming.id,
@@ -155,7 +158,8 @@ with stored as (
         incoming.success,
         incoming.error_code,
         incoming.error_message,
-        incoming.is_machine
+        incoming.is_machine,
+        incoming.machine_reason
     from incoming_events as incoming
     left join iris.messages as messages
         on

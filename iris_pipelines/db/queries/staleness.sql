@@ -14,7 +14,8 @@ select distinct
 from iris.analytics_events as events;
 
 -- name: hand_out_touched_hours()!
--- Moves what the ledger holds to every consumer. Rows that another hand-out holds are its business.
+-- Moves what the ledger holds to every consumer, but for hours that it touched itself. Rows that another hand-out
+-- holds are its business.
 with taken as (
     delete from iris.touched_hours
     where
@@ -24,19 +25,17 @@ with taken as (
                 for update skip locked
             )
         )
-    returning hour
-),
-
-hours as (
-    select distinct hour from taken
+    returning
+        hour,
+        noted_by
 )
 
 insert into iris.stale_hours (consumer, hour)
-select
+select distinct
     consumers.consumer,
-    hours.hour
-from hours
-cross join iris.event_consumers as consumers;
+    taken.hour
+from taken
+inner join iris.event_consumers as consumers on taken.noted_by is distinct from consumers.consumer;
 
 -- name: stale_hours_closed_before(closed_before)
 -- Every consumer with its stale hours that have ended.
