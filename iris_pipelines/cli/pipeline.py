@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from iris_pipelines.settings import Settings
 
 
+# In order: the verdicts on opens and clicks come before what counts them.
+_CADENCES = (
+    ("machine_verdicts_job", DAY, "%Y-%m-%d"),
+    ("hourly_rollups_job", HOUR, "%Y-%m-%d-%H:%M"),
+    ("daily_rollups_job", DAY, "%Y-%m-%d"),
+)
+
+
 class RunFailed(IrisError):
     """A run did not succeed; the message is its own."""
 
@@ -107,9 +115,9 @@ def backfill(
 
 
 def run_backfill(pipeline: Pipeline, asked: Window, *, select: str | None = None) -> list[RebuiltRelation]:
-    """Rebuild the hours and the days of a range: one run for each cadence."""
+    """Judge the opens and clicks of a range, then rebuild its hours and days: one run for each."""
     rebuilt: list[RebuiltRelation] = []
-    for job, length, key in (("hourly_rollups_job", HOUR, "%Y-%m-%d-%H:%M"), ("daily_rollups_job", DAY, "%Y-%m-%d")):
+    for job, length, key in _CADENCES:
         keys = _selected_assets(pipeline, job, select)
         if keys:
             first, last = floor(asked.start, length), floor(asked.end - HOUR, length)

@@ -9,6 +9,7 @@ import dagster as dg
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
 from iris_pipelines.defs.assets.event_log import event_log
+from iris_pipelines.defs.assets.machines import machine_verdicts, user_agents
 from iris_pipelines.defs.assets.rollups import rollup_assets
 from iris_pipelines.defs.checks import recount_check
 from iris_pipelines.defs.partitions import daily, hourly
@@ -23,11 +24,18 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
     """Assemble the code location; a test passes its fakes by resource name."""
     hours, days = hourly(settings.history_start), daily(settings.history_start)
     return dg.Definitions(
-        assets=[event_log(hours), *rollup_assets(dbt_project(settings).manifest(), hours, days)],
+        assets=[
+            event_log(hours),
+            user_agents,
+            machine_verdicts(days),
+            *rollup_assets(dbt_project(settings).manifest(), hours, days),
+        ],
         asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
         jobs=[
             jobs.hourly_rollups_job,
             jobs.daily_rollups_job,
+            jobs.machine_verdicts_job,
+            jobs.user_agents_job,
             jobs.views_job,
             jobs.stale_windows_job,
             jobs.landing_files_job,
@@ -37,6 +45,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             schedules.hourly_rollups_schedule,
             schedules.daily_rollups_schedule,
             schedules.daily_event_partitions_schedule,
+            schedules.daily_user_agents_schedule,
         ],
         sensors=[late_events_sensor, landing_files_sensor, run_failure_sensor],
         resources={**production_resources(settings), **(resources or {})},

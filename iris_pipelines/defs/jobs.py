@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS
 from iris_pipelines.defs.ops import ingest_landing_files, maintain_event_partitions, rebuild_stale_windows
 
 # A run that hangs would hold back every rebuild after it: run monitoring ends it.
@@ -36,3 +37,11 @@ daily_rollups_job = dg.define_asset_job("daily_rollups_job", dg.AssetSelection.t
 
 views_job = dg.define_asset_job("views_job", dg.AssetSelection.key_prefixes("analytics_staging"), tags=_MAX_RUNTIME)
 """The views that the models read. A rebuild makes those that are missing or have changed by itself."""
+
+machine_verdicts_job = dg.define_asset_job(
+    "machine_verdicts_job", dg.AssetSelection.assets(MACHINE_VERDICTS), tags=_MAX_RUNTIME
+)
+"""The opens and clicks of days, judged by the present rules."""
+
+user_agents_job = dg.define_asset_job("user_agents_job", dg.AssetSelection.assets(USER_AGENTS), tags=_MAX_RUNTIME)
+"""User agents that are new, or that an older release of the parser has described."""

@@ -12,6 +12,7 @@ from iris_pipelines.db.event_partitions import compact_primary_keys, maintain_pa
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs.announcements import announce
 from iris_pipelines.defs.assets.event_log import EVENT_LOG
+from iris_pipelines.defs.assets.machines import announcements
 from iris_pipelines.defs.assets.rollups import dagster_events
 from iris_pipelines.defs.checks import NAMES, ROLLUPS, recount_metadata
 from iris_pipelines.defs.dbt import DbtProject
@@ -19,6 +20,7 @@ from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import Rebuild, RebuildPlan, plan_rebuilds, rebuild, windowed_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource, LandingZone
 from iris_pipelines.domain.windows import HOUR
+from iris_pipelines.ingestion.machines.verdicts import judge_stale_machines
 
 _KEEP_REBUILDS = timedelta(days=30)
 
@@ -33,6 +35,8 @@ def rebuild_stale_windows(
     """Rebuild exactly what no longer equals the event log: the hours that were touched, and their days."""
     now = clock.now()
     db = database.get()
+    # First: what the verdicts change is then among what is rebuilt.
+    announce(context, announcements(judge_stale_machines(db, now=now)))
     plans = plan_rebuilds(db, windowed_models(dbt.manifest()), now=now)
     touched = sorted({key for plan in plans if plan.grain is Grain.HOUR for key in _partition_keys(plan)})
     announce(context, [dg.AssetMaterialization(EVENT_LOG, partition=key) for key in touched])

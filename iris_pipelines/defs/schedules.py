@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from iris_pipelines.defs.jobs import daily_rollups_job, event_partitions_job, hourly_rollups_job
+from iris_pipelines.defs.jobs import daily_rollups_job, event_partitions_job, hourly_rollups_job, user_agents_job
 
 # The hour and the day that have just ended are rebuilt also when nothing happened in them: none looks missing.
 hourly_rollups_schedule = dg.build_schedule_from_partitioned_job(
@@ -26,5 +26,13 @@ daily_event_partitions_schedule = dg.ScheduleDefinition(
     name="daily_event_partitions_schedule",
     job=event_partitions_job,
     cron_schedule="30 0 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+# New user agents come in with the verdicts on their events: this is for a new release of the parser.
+daily_user_agents_schedule = dg.ScheduleDefinition(
+    name="daily_user_agents_schedule",
+    job=user_agents_job,
+    cron_schedule="45 0 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

@@ -23,7 +23,7 @@ from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.domain.events import Reason, Rejection
 from iris_pipelines.ingestion.event_store import EventStore, days_of
 from iris_pipelines.ingestion.judging import Judged, judge_batch
-from iris_pipelines.ingestion.machines import with_verdicts
+from iris_pipelines.ingestion.machines.marks import with_verdicts
 from iris_pipelines.ingestion.records import EventBatch
 from iris_pipelines.ingestion.rejected import KeepRejected, RejectedEvent, keep_rejected
 

@@ -6,7 +6,7 @@ Each user agent of an open or a click is taken apart once and kept in `iris.user
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from iris_pipelines.db.database import Connection, Database, queries
 from iris_pipelines.domain.windows import Window
-from iris_pipelines.ingestion import machine_rules
-from iris_pipelines.ingestion.machine_rules import MachineReason, Proxy, machine_reason, proxy_of
+from iris_pipelines.ingestion.machines import rules
+from iris_pipelines.ingestion.machines.rules import MachineReason, Proxy, machine_reason, proxy_of
 
 if TYPE_CHECKING:
     from ua_parser import Result
@@ -57,11 +57,8 @@ class UserAgent:
 class DescribedUserAgents:
     """How many user agents were taken apart: those not seen before, and those that an older release had described."""
 
-    new: int = 0
-    renewed: int = 0
-
-    def __add__(self, other: DescribedUserAgents) -> DescribedUserAgents:
-        return DescribedUserAgents(self.new + other.new, self.renewed + other.renewed)
+    new: int
+    renewed: int
 
 
 @cache
@@ -91,13 +88,16 @@ def parse_user_agent(user_agent: str | None) -> UserAgent:
     return UserAgent(device_type, os, _client(text, found), None, reason)
 
 
-def describe_user_agents(db: Database) -> DescribedUserAgents:
-    """Bring `iris.user_agents` up to date: whatever an older release described is taken apart anew.
+def describe_user_agents(db: Database, windows: Iterable[Window] = ()) -> DescribedUserAgents:
+    """Bring `iris.user_agents` up to date: those of some windows, and whatever an older release described.
 
-    New user agents come in with the verdicts on their events; see `machines.judge_machines`.
+    User agents come in with the verdicts on their events too; see `machines.verdicts`.
     """
-    described = DescribedUserAgents()
-    after = ""
+    new = 0
+    for window in windows:
+        with db.transaction() as connection:
+            new += describe_user_agents_of(connection, window)
+    renewed, after = 0, ""
     while True:
         with db.transaction() as connection:
             outdated = [
@@ -106,14 +106,14 @@ def describe_user_agents(db: Database) -> DescribedUserAgents:
                     connection,
                     after=after,
                     parser_version=parser_version(),
-                    rules_version=machine_rules.RULES_VERSION,
+                    rules_version=rules.RULES_VERSION,
                     at_most=_BATCH,
                 )
             ]
             _describe(connection, outdated)
         if not outdated:
-            return described
-        described += DescribedUserAgents(renewed=len(outdated))
+            return DescribedUserAgents(new, renewed)
+        renewed += len(outdated)
         after = outdated[-1]
 
 
@@ -126,7 +126,7 @@ def describe_user_agents_of(connection: Connection, window: Window) -> int:
             window_start=window.start,
             window_end=window.end,
             parser_version=parser_version(),
-            rules_version=machine_rules.RULES_VERSION,
+            rules_version=rules.RULES_VERSION,
         )
     ]
     _describe(connection, unknown)
@@ -147,7 +147,7 @@ def _describe(connection: Connection, user_agents: Sequence[str]) -> None:
             proxies=[each.proxy for each in found],
             reasons=[each.machine_reason for each in found],
             parser_version=parser_version(),
-            rules_version=machine_rules.RULES_VERSION,
+            rules_version=rules.RULES_VERSION,
         )
 
 

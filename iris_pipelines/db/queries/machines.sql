@@ -157,15 +157,12 @@ where
     and events.machine_reason is distinct from 'reported'
     and (not events.is_machine or events.machine_reason is not null);
 
--- name: machine_reasons(window_start, window_end)
+-- name: count_visits(window_start, window_end)
 -- How many opens and clicks of a window there are, by what was found of them.
 select
     events.event_type,
     events.is_machine,
-    case
-        when events.is_machine then coalesce(events.machine_reason, 'reported')
-        else events.machine_reason
-    end as reason,
+    coalesce(events.machine_reason, case when events.is_machine then 'reported' end) as reason,
     count(*) as events
 from iris.analytics_events as events
 where

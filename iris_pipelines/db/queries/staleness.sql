@@ -53,6 +53,11 @@ order by stale.consumer, stale.hour;
 insert into iris.rebuild_windows (rebuild_id, window_start, window_end, requested_by)
 values (:rebuild_id, :window_start, :window_end, :requested_by);
 
+-- name: note_rebuilt_window(rebuild_id, relation, window_start, window_end, row_count)*!
+-- Notes one window that was replaced.
+insert into iris.rebuilt_windows (rebuild_id, relation, window_start, window_end, row_count)
+values (:rebuild_id, :relation, :window_start, :window_end, :row_count);
+
 -- name: forget_rebuilds(before)!
 -- Rebuilds requested before an instant: their record is of no more use.
 with forgotten as (

@@ -6,6 +6,7 @@ from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.defs.jobs import stale_windows_job
 from iris_pipelines.defs.rebuilds import plan_rebuilds, windowed_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource
+from iris_pipelines.ingestion.machines.verdicts import unjudged_windows
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -27,8 +28,9 @@ def late_events_sensor(
     at_work = context.instance.get_runs_count(dg.RunsFilter(job_name=stale_windows_job.name, statuses=UNFINISHED))
     if at_work:
         return dg.SkipReason("a rebuild is at work")
-    plans = plan_rebuilds(database.get(), windowed_models(dbt.manifest()), now=clock.now())
-    if not plans:
+    db, now = database.get(), clock.now()
+    plans = plan_rebuilds(db, windowed_models(dbt.manifest()), now=now)
+    if not plans and not unjudged_windows(db, now=now):
         return dg.SkipReason("every rollup equals the event log")
     windows = sum(len(plan.windows) for plan in plans)
     return dg.RunRequest(tags={"iris/stale_windows": str(windows)})

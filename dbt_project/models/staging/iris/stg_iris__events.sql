@@ -18,6 +18,7 @@ select
     duration_ms,
     success,
     is_machine,
+    machine_reason,
     error_code,
     error_message
 

@@ -13,9 +13,9 @@ import pytest
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers
 from iris_pipelines.domain.windows import DAY, HOUR, Window
-from iris_pipelines.ingestion import machine_rules
 from iris_pipelines.ingestion.loader import load_events
-from iris_pipelines.ingestion.machines import JudgedDay, judge_machines, judge_stale_machines
+from iris_pipelines.ingestion.machines import rules
+from iris_pipelines.ingestion.machines.verdicts import JudgedDay, judge_machines, judge_stale_machines
 from iris_pipelines.ingestion.records import ObjectBatch
 from iris_pipelines.ingestion.user_agents import describe_user_agents, parse_user_agent
 from tests.commands import eventually
@@ -39,11 +39,11 @@ Verdict = tuple[bool, str | None]
 
 
 @pytest.fixture
-def rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Rules that a test may change; what was remembered by them is forgotten."""
 
     def forget() -> None:
-        machine_rules.machine_reason.cache_clear()
+        rules.machine_reason.cache_clear()
         parse_user_agent.cache_clear()
 
     forget()
@@ -52,11 +52,11 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     forget()
 
 
-def new_rules(rules: pytest.MonkeyPatch, pattern: str) -> None:
+def new_rules(patched: pytest.MonkeyPatch, pattern: str) -> None:
     """The next version of the rules: link scanners are those of this pattern."""
-    rules.setattr(machine_rules, "_SCANNERS", machine_rules.re.compile(pattern))
-    rules.setattr(machine_rules, "RULES_VERSION", machine_rules.RULES_VERSION + 1)
-    machine_rules.machine_reason.cache_clear()
+    patched.setattr(rules, "_SCANNERS", rules.re.compile(pattern))
+    patched.setattr(rules, "RULES_VERSION", rules.RULES_VERSION + 1)
+    rules.machine_reason.cache_clear()
     parse_user_agent.cache_clear()
 
 
@@ -178,7 +178,7 @@ def test_different_links_of_one_message_within_a_second_were_followed_by_a_machi
     assert [found[each] for each in people] == [(False, None)] * len(people)
 
 
-def test_what_was_stated_is_never_changed(database: Database, rules: pytest.MonkeyPatch) -> None:
+def test_what_was_stated_is_never_changed(database: Database, patched: pytest.MonkeyPatch) -> None:
     load(
         database,
         {"id": str(UUID(int=10)), "timestamp": TEN.isoformat(), "user_agent": SCANNER, "is_machine": False},
@@ -196,7 +196,7 @@ def test_what_was_stated_is_never_changed(database: Database, rules: pytest.Monk
 
     for pattern in ("Chrome", "Proofpoint"):
         assert changed(judge_machines(database, WHOLE_DAY)) == 0
-        new_rules(rules, pattern)
+        new_rules(patched, pattern)
     assert changed(judge_machines(database, WHOLE_DAY)) == 0
     assert verdicts(database) == stated
 
@@ -223,7 +223,7 @@ def test_loading_marks_what_the_user_agent_tells_and_judging_finds_nothing_to_co
 
 
 def test_a_changed_rule_changes_the_past_and_notes_exactly_the_hours_that_it_changed(
-    database: Database, rules: pytest.MonkeyPatch
+    database: Database, patched: pytest.MonkeyPatch
 ) -> None:
     found_now = insert(database, "message.opened", TEN, user_agent=INVENTED)
     cleared = insert(database, "link.clicked", TEN + 2 * HOUR, user_agent=SCANNER)
@@ -233,7 +233,7 @@ def test_a_changed_rule_changes_the_past_and_notes_exactly_the_hours_that_it_cha
     assert verdicts(database)[cleared] == (True, "link_scanner")
     forget_noted_hours(database)
 
-    new_rules(rules, "^Zustellprobe")
+    new_rules(patched, "^Zustellprobe")
     assert verdicts(database)[found_now] == (False, None)
     assert changed(judge_machines(database, WHOLE_DAY)) == 2
 
@@ -280,12 +280,12 @@ def test_late_events_are_judged_and_may_change_verdicts_next_to_them(database: D
 
 
 def test_a_day_that_other_rules_judged_is_judged_as_a_whole_when_one_hour_is_stale(
-    database: Database, rules: pytest.MonkeyPatch
+    database: Database, patched: pytest.MonkeyPatch
 ) -> None:
     morning = insert(database, "message.opened", MONDAY, user_agent=INVENTED)
     elsewhere = insert(database, "message.opened", MONDAY - DAY, user_agent=INVENTED)
     judge_stale_machines(database, now=NOW)
-    new_rules(rules, "^Zustellprobe")
+    new_rules(patched, "^Zustellprobe")
     assert judge_stale_machines(database, now=NOW) == []
 
     evening = insert(database, "message.opened", MONDAY + 20 * HOUR, user_agent=INVENTED)
@@ -357,7 +357,7 @@ def _count(database: Database, statement: str) -> int:
 
 
 def test_user_agents_are_described_once_and_renewed_with_the_rules(
-    database: Database, rules: pytest.MonkeyPatch
+    database: Database, patched: pytest.MonkeyPatch
 ) -> None:
     insert(database, "message.opened", TEN, user_agent=PERSON)
     insert(database, "message.opened", TEN, user_agent=GOOGLE_PROXY)
@@ -384,7 +384,7 @@ def test_user_agents_are_described_once_and_renewed_with_the_rules(
         GOOGLE_PROXY: ("proxy", "unknown", "Gmail", "google_image_proxy", None),
         INVENTED: ("unknown", "unknown", "unknown", None, None),
     }
-    new_rules(rules, "^Zustellprobe")
+    new_rules(patched, "^Zustellprobe")
     assert describe_user_agents(database).renewed == 4
     assert describe_user_agents(database).renewed == 0
     assert described()[INVENTED] == ("bot", "unknown", "unknown", None, "link_scanner")

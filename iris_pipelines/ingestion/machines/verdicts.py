@@ -1,4 +1,4 @@
-"""Which opens and clicks machines made: marked as they are loaded, and judged set by set, also years later.
+"""Which opens and clicks machines made, judged set by set, also years later.
 
 A verdict is a function of the events of its UTC day, of the rules and of nothing else; judging a day twice changes
 nothing the second time. Verdicts that change are updates of the event log, so the ledger notes their hours, and what
@@ -10,25 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute
+from datetime import UTC, date, datetime, time, timedelta
 
 from iris_pipelines.db.database import Database, queries
-from iris_pipelines.db.staleness import Grain, StaleConsumer, plan_stale, register_consumers
+from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers
 from iris_pipelines.domain.windows import DAY, HOUR, Window, floor, merged
-from iris_pipelines.ingestion import machine_rules
-from iris_pipelines.ingestion.machine_rules import ONE_BY_ONE, TOO_SOON, MachineReason, machine_reason
+from iris_pipelines.ingestion.machines import rules
+from iris_pipelines.ingestion.machines.rules import ONE_BY_ONE, TOO_SOON
 from iris_pipelines.ingestion.user_agents import describe_user_agents_of
 
 CONSUMER = "iris.machine_verdicts"
-VISITS: Sequence[str] = ("message.opened", "link.clicked")
-"""The types of events that a machine may be behind."""
-
-# The stubs know each function for each type of array; here any column goes through them.
-pc: Any = pyarrow.compute
 # A frame in SQL includes both ends.
 _TICK = timedelta(microseconds=1)
 
@@ -42,24 +33,20 @@ class JudgedDay:
     """Opens and clicks whose verdict is another now."""
     new_user_agents: int
 
+    @property
+    def window(self) -> Window:
+        """The day from midnight to midnight."""
+        return Window.day_of(datetime.combine(self.day, time(), tzinfo=UTC))
 
-def with_verdicts(events: pa.RecordBatch) -> pa.RecordBatch:
-    """Accepted events with `is_machine` decided and its reason beside it: what was stated, or what the agent says.
 
-    Timing is judged later: the events that it needs may not be there yet.
-    """
-    stated = events["is_machine"]
-    visits = pc.is_in(events["event_type"], value_set=pa.array(VISITS))
-    reasons = pa.nulls(events.num_rows, pa.string())
-    if pc.any(visits).as_py():
-        agents: Any = events["user_agent"].filter(visits).dictionary_encode()
-        found = [None if agent is None else machine_reason(agent) for agent in agents.dictionary.to_pylist()]
-        by_agent = pa.array(found, pa.string()).take(agents.indices)
-        by_sender = pc.if_else(stated.filter(visits).is_valid(), MachineReason.REPORTED.value, by_agent)
-        reasons = pc.replace_with_mask(reasons, visits, by_sender)
-    is_machine = pc.coalesce(stated, reasons.is_valid())
-    columns = {**dict(zip(events.schema.names, events.columns, strict=True)), "is_machine": is_machine}
-    return pa.RecordBatch.from_pydict({**columns, "machine_reason": reasons})
+@dataclass(frozen=True)
+class VisitCount:
+    """How many opens or clicks have the same verdict."""
+
+    event_type: str
+    is_machine: bool
+    reason: str | None
+    events: int
 
 
 def judge_machines(db: Database, windows: Iterable[Window]) -> list[JudgedDay]:
@@ -75,20 +62,27 @@ def judge_machines(db: Database, windows: Iterable[Window]) -> list[JudgedDay]:
 
 
 def judge_stale_machines(db: Database, *, now: datetime) -> list[JudgedDay]:
-    """Judge the hours that got events since they were judged, as far as they have closed."""
+    """Judge the closed hours that got events since they were judged."""
+    return judge_machines(db, unjudged_windows(db, now=now))
+
+
+def unjudged_windows(db: Database, *, now: datetime) -> list[Window]:
+    """The closed hours that got events since they were judged."""
     register_consumers(db, {CONSUMER: Grain.HOUR})
-    stale = stale_verdicts(db, now=now)
-    return [] if stale is None else judge_machines(db, stale.windows(now=now))
+    waiting = (stale for stale in plan_stale(db, now=now) if stale.consumer == CONSUMER)
+    return [window for stale in waiting for window in stale.windows(now=now)]
 
 
-def stale_verdicts(db: Database, *, now: datetime) -> StaleConsumer | None:
-    """The closed hours that got events since they were judged, if there are any."""
-    return next((stale for stale in plan_stale(db, now=now) if stale.consumer == CONSUMER), None)
+def count_visits(db: Database, window: Window) -> list[VisitCount]:
+    """The opens and clicks of a window by what was found of them."""
+    with db.transaction() as connection:
+        rows = queries().count_visits(connection, window_start=window.start, window_end=window.end)
+        return [VisitCount(*row) for row in rows]
 
 
 def _judge_day(db: Database, day: Window, pieces: Sequence[Window]) -> JudgedDay:
     date_of_day = day.start.date()
-    rules_version = machine_rules.RULES_VERSION
+    rules_version = rules.RULES_VERSION
     with db.transaction() as connection:
         queries().act_as_consumer(connection, consumer=CONSUMER)
         queries().lock_machine_verdicts(connection, day=date_of_day)

@@ -1,0 +1,1 @@
+"""Machines among the readers: the rules that find them, at the loading of an event and ever after."""
