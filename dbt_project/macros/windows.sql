@@ -65,6 +65,30 @@
 {%- endmacro %}
 
 
+{# The condition under which a row of another windowed model belongs to this run, by its date. #}
+{% macro in_window_days(column) -%}
+    {%- set range = run_range() -%}
+    {{ column }} between {{ first_day(range) }} and {{ last_day(range) }}
+{%- endmacro %}
+
+
+{# The dates of this run as a relation; one, when a window is replaced. For rows that depend on the days before. #}
+{% macro dates_in_window() -%}
+    {%- set range = run_range() -%}
+    (select generate_series({{ first_day(range) }}, {{ last_day(range) }}, interval '1 day')::date)
+{%- endmacro %}
+
+
+{% macro first_day(range) -%}
+    ({{ range[0] }} at time zone 'UTC')::date
+{%- endmacro %}
+
+
+{% macro last_day(range) -%}
+    (({{ range[1] }} - interval '1 microsecond') at time zone 'UTC')::date
+{%- endmacro %}
+
+
 {# The rows of `relation` that lie in a window, as a condition. #}
 {% macro rows_in_window(window_column, grain, starts, ends) -%}
     {%- if grain == 'day' -%}

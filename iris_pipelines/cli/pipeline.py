@@ -70,8 +70,8 @@ class Pipeline:
         if not result.success:
             raise RunFailed(f"{job} (run {result.run_id}) failed: {_reason(result)}")
         with self._database.transaction() as connection:
-            rows = queries().rebuilt_rows_of_run(connection, requested_by=result.run_id)
-            return [RebuiltRelation(*row) for row in rows]
+            done = [rebuild for (rebuild,) in queries().rebuilds_of_run(connection, requested_by=result.run_id)]
+            return [RebuiltRelation(*row) for row in queries().rebuilt_rows(connection, rebuild_ids=done)]
 
     def close(self) -> None:
         """Let go of the instance."""

@@ -12,7 +12,7 @@ from iris_pipelines.defs.assets.event_log import event_log
 from iris_pipelines.defs.assets.machines import machine_verdicts, user_agents
 from iris_pipelines.defs.assets.rollups import rollup_assets
 from iris_pipelines.defs.checks import recount_check
-from iris_pipelines.defs.partitions import daily, hourly
+from iris_pipelines.defs.partitions import closed_days, daily, hourly
 from iris_pipelines.defs.resources import dbt_project, production_resources
 from iris_pipelines.defs.sensors.landing import landing_files_sensor
 from iris_pipelines.defs.sensors.late_events import late_events_sensor
@@ -28,7 +28,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             event_log(hours),
             user_agents,
             machine_verdicts(days),
-            *rollup_assets(dbt_project(settings).manifest(), hours, days),
+            *rollup_assets(dbt_project(settings).manifest(), hours, days, closed_days(settings.history_start)),
         ],
         asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
         jobs=[

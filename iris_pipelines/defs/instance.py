@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from iris_pipelines.domain.errors import IrisError
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
+_STORAGE_LOCK = 0x1216
 
 
 class InstanceError(IrisError):
@@ -41,18 +44,25 @@ def prepare_environment(home: Path, url: str) -> dict[str, str]:
 def open_instance(home: Path, url: str) -> dg.DagsterInstance:
     """The instance that the UI and the daemon look at."""
     os.environ.update(prepare_environment(home, url))
-    return dg.DagsterInstance.from_config(str(home / "dagster"))
+    with _storage_to_ourselves(url):
+        return dg.DagsterInstance.from_config(str(home / "dagster"))
+
+
+@contextmanager
+def _storage_to_ourselves(url: str) -> Iterator[psycopg.Connection]:
+    """One process at a time makes the storage: neither PostgreSQL nor Dagster stands two that do it at once."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(%s)", (_STORAGE_LOCK,))
+        yield connection
 
 
 def _database(url: str) -> str:
     """The URL of the database `<name>_dagster` on the same server, made if it is not there."""
     name = f"{conninfo_to_dict(url)['dbname']}_dagster"
-    with psycopg.connect(url, autocommit=True) as connection:
+    with _storage_to_ourselves(url) as connection:
         if connection.execute("select from pg_database where datname = %s", (name,)).fetchone() is None:
             try:
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-            except psycopg.errors.DuplicateDatabase:
-                pass  # another process was faster
             except psycopg.errors.InsufficientPrivilege as error:
                 raise InstanceError(
                     f"the database {name} for Dagster's runs is missing, and this user may not create it: "

@@ -35,6 +35,14 @@ hourly_rollups_job = dg.define_asset_job("hourly_rollups_job", dg.AssetSelection
 daily_rollups_job = dg.define_asset_job("daily_rollups_job", dg.AssetSelection.tag("daily", ""), tags=_MAX_RUNTIME)
 """Every model rebuilt by day, with its checks."""
 
+trailing_marts_job = dg.define_asset_job("trailing_marts_job", dg.AssetSelection.tag("as_of", ""), tags=_MAX_RUNTIME)
+"""Every model as of a day that is over: rankings, scores."""
+
+campaign_marts_job = dg.define_asset_job(
+    "campaign_marts_job", dg.AssetSelection.tag("by_campaign", ""), tags=_MAX_RUNTIME
+)
+"""Every model rebuilt campaign by campaign."""
+
 views_job = dg.define_asset_job("views_job", dg.AssetSelection.key_prefixes("analytics_staging"), tags=_MAX_RUNTIME)
 """The views that the models read. A rebuild makes those that are missing or have changed by itself."""
 

@@ -17,7 +17,7 @@ from iris_pipelines.defs.assets.rollups import dagster_events
 from iris_pipelines.defs.checks import NAMES, ROLLUPS, recount_metadata
 from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
-from iris_pipelines.defs.rebuilds import Rebuild, RebuildPlan, plan_rebuilds, rebuild, windowed_models
+from iris_pipelines.defs.rebuilds import Rebuild, RebuildPlan, rebuild_everything_stale
 from iris_pipelines.defs.resources import Clock, DatabaseResource, LandingZone
 from iris_pipelines.domain.windows import HOUR
 from iris_pipelines.ingestion.machines.verdicts import judge_stale_machines
@@ -37,11 +37,10 @@ def rebuild_stale_windows(
     db = database.get()
     # First: what the verdicts change is then among what is rebuilt.
     announce(context, announcements(judge_stale_machines(db, now=now)))
-    plans = plan_rebuilds(db, windowed_models(dbt.manifest()), now=now)
-    touched = sorted({key for plan in plans if plan.grain is Grain.HOUR for key in _partition_keys(plan)})
-    announce(context, [dg.AssetMaterialization(EVENT_LOG, partition=key) for key in touched])
-    for plan in plans:
-        done = rebuild(db, dbt, plan, requested_by=context.run_id)
+    for done in rebuild_everything_stale(db, dbt, now=now, requested_by=context.run_id):
+        plan = done.plan
+        if plan.grain is Grain.HOUR:
+            announce(context, [dg.AssetMaterialization(EVENT_LOG, partition=key) for key in _partition_keys(plan)])
         plot = rebuild_plot(db, done)
         for event in dagster_events(done.build, dbt, context):
             if isinstance(event, dg.AssetMaterialization):
@@ -49,7 +48,7 @@ def rebuild_stale_windows(
             else:
                 _log(context, event)
         done.build.raise_failures()
-        if any(model.relation == ".".join(ROLLUPS[plan.grain].path) for model in plan.models):
+        if plan.grain in ROLLUPS and ".".join(ROLLUPS[plan.grain].path) in {each.relation for each in plan.models}:
             _check(context, db, plan)
 
 
@@ -115,8 +114,10 @@ def _log(context: dg.OpExecutionContext, event: dg.AssetCheckEvaluation | dg.Ass
 def _materializations(
     built: dg.AssetMaterialization, rebuild: Rebuild, plot: Mapping[str, Any]
 ) -> list[dg.AssetMaterialization]:
-    """One for each partition of the rebuild, the last one with the plot."""
+    """One for each partition of the rebuild, the last one with the plot; one in all for models of campaigns."""
     metadata = {**built.metadata, **rebuild_metadata(rebuild, ".".join(built.asset_key.path))}
+    if rebuild.plan.grain is Grain.CAMPAIGN:
+        return [dg.AssetMaterialization(built.asset_key, metadata=metadata)]
     keys = _partition_keys(rebuild.plan)
     return [
         dg.AssetMaterialization(

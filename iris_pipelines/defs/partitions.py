@@ -17,5 +17,10 @@ def daily(history_start: date) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=_midnight(history_start), timezone="UTC", end_offset=1)
 
 
+def closed_days(history_start: date) -> dg.DailyPartitionsDefinition:
+    """Days that are over."""
+    return dg.DailyPartitionsDefinition(start_date=_midnight(history_start), timezone="UTC")
+
+
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), tzinfo=UTC)

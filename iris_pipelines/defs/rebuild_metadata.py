@@ -20,7 +20,7 @@ def rebuild_metadata(rebuild: Rebuild, relation: str) -> dict[str, Any]:
     rebuilt = rebuild.rebuilt.get(relation, RebuiltModel(0, 0))
     return {
         "dagster/row_count": rebuilt.rows,
-        "windows": rebuilt.windows,
+        "campaigns" if rebuild.plan.grain is Grain.CAMPAIGN else "windows": rebuilt.parts,
         "seconds": round(rebuild.seconds, 3),
         "rebuild_id": str(rebuild.rebuild_id),
     }

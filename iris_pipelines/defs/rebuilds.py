@@ -12,7 +12,10 @@ from uuid import UUID
 
 from iris_pipelines.db.database import Database, queries
 from iris_pipelines.db.staleness import (
+    EVENT_LOG,
+    Consumer,
     Grain,
+    consumers_with_stale_campaigns,
     hand_out_touched_hours,
     plan_stale,
     register_consumers,
@@ -23,29 +26,34 @@ from iris_pipelines.domain.windows import Window, closed_before
 
 
 @dataclass(frozen=True)
-class WindowedModel:
-    """A dbt model that is rebuilt window by window."""
+class Model:
+    """A dbt model of which a run replaces parts: windows, or campaigns."""
 
     name: str
     relation: str
     """`schema.table`; the consumer's name in the ledger."""
-    grain: Grain
+    consumer: Consumer
+
+    @property
+    def grain(self) -> Grain:
+        """What is replaced at a time."""
+        return self.consumer.grain
 
 
 @dataclass(frozen=True)
 class RebuildPlan:
-    """Models of one grain that need the same windows."""
+    """Models of one grain that need the same windows; those of campaigns know themselves which."""
 
     grain: Grain
-    models: tuple[WindowedModel, ...]
+    models: tuple[Model, ...]
     windows: tuple[Window, ...]
 
 
 @dataclass(frozen=True)
 class RebuiltModel:
-    """How many rows a model got in how many windows."""
+    """How many rows a model got in how many windows, or for how many campaigns."""
 
-    windows: int
+    parts: int
     rows: int
 
 
@@ -61,33 +69,88 @@ class Rebuild:
     """By relation."""
 
 
-def windowed_models(manifest: Mapping[str, Any]) -> list[WindowedModel]:
-    """The models of the project that stand on the event log."""
+def rebuilt_models(manifest: Mapping[str, Any]) -> list[Model]:
+    """The models of the project that are tables, each with what it stands on."""
     return [
-        WindowedModel(node["name"], f"{node['schema']}.{node['alias']}", Grain(node["config"]["meta"]["grain"]))
+        Model(node["name"], _relation(node), _consumer(manifest, node))
         for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and node["config"]["materialized"] == "windowed"
+        if _is_rebuilt(node)
     ]
 
 
-def plan_rebuilds(db: Database, models: Sequence[WindowedModel], *, now: datetime) -> list[RebuildPlan]:
-    """What is stale now, hours before days; models of a grain with the same windows go together."""
-    register_consumers(db, {model.relation: model.grain for model in models})
+def _is_rebuilt(node: Mapping[str, Any]) -> bool:
+    return node["resource_type"] == "model" and node["config"]["materialized"] in ("windowed", "by_campaign")
+
+
+def _relation(node: Mapping[str, Any]) -> str:
+    return f"{node['schema']}.{node['alias']}"
+
+
+def _consumer(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> Consumer:
+    meta = node["config"]["meta"]
+    if node["config"]["materialized"] == "by_campaign":
+        grain = Grain.CAMPAIGN
+    elif "reach_days" in meta:
+        grain = Grain.CLOSED_DAY
+    else:
+        grain = Grain(meta["grain"])
+    return Consumer(grain, tuple(sorted(_inputs(manifest, node))), meta.get("reach_days", 0))
+
+
+def _inputs(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> set[str]:
+    """The event log and the tables that a model reads, also through views."""
+    found: set[str] = set()
+    for parent_id in node["depends_on"]["nodes"]:
+        if parent_id in manifest["sources"]:
+            found |= {_source_relation(manifest["sources"][parent_id])} & {EVENT_LOG}
+        elif _is_rebuilt(parent := manifest["nodes"][parent_id]):
+            found.add(_relation(parent))
+        else:
+            found |= _inputs(manifest, parent)
+    return found
+
+
+def _source_relation(source: Mapping[str, Any]) -> str:
+    return f"{source['schema']}.{source['name']}"
+
+
+def plan_rebuilds(db: Database, models: Sequence[Model], *, now: datetime) -> list[RebuildPlan]:
+    """What is stale now, hours before days, both before what stands on them; models with the same windows go together.
+
+    What stands on a table becomes stale when that is rebuilt, so there may be more to plan after these.
+    """
+    register_consumers(db, {model.relation: model.consumer for model in models})
     by_relation = {model.relation: model for model in models}
-    together: defaultdict[tuple[Grain, tuple[Window, ...]], list[WindowedModel]] = defaultdict(list)
+    together: defaultdict[tuple[Grain, tuple[Window, ...]], list[Model]] = defaultdict(list)
     for stale in plan_stale(db, now=now):
         # A consumer of another release or of an export is somebody else's to serve.
-        if (model := by_relation.get(stale.consumer)) is not None:
-            together[stale.grain, tuple(stale.windows(now=now))].append(model)
+        model, windows = by_relation.get(stale.consumer), stale.windows(now=now)
+        if model is not None and windows:
+            together[stale.grain, tuple(windows)].append(model)
+    for consumer in sorted(consumers_with_stale_campaigns(db)):
+        if (model := by_relation.get(consumer)) is not None:
+            together[Grain.CAMPAIGN, ()].append(model)
     planned = {model for found in together.values() for model in found}
     for missing in _missing_tables(db, models):
         if missing not in planned:
             together[missing.grain, ()].append(missing)
-    plans = [RebuildPlan(grain, tuple(found), windows) for (grain, windows), found in together.items()]
-    return sorted(plans, key=lambda plan: plan.grain is Grain.DAY)
+    plans = [
+        RebuildPlan(grain, _with_dependents(found, models), windows) for (grain, windows), found in together.items()
+    ]
+    return sorted(plans, key=lambda plan: list(Grain).index(plan.grain))
 
 
-def _missing_tables(db: Database, models: Sequence[WindowedModel]) -> list[WindowedModel]:
+def _with_dependents(planned: Sequence[Model], models: Sequence[Model]) -> tuple[Model, ...]:
+    """The models and those of the same grain on top of them, which need the same windows as soon as these are done."""
+    found = list(planned)
+    for model in models:
+        stands_on_them = {each.relation for each in found} & set(model.consumer.inputs)
+        if model not in found and model.grain is found[0].grain and stands_on_them:
+            return _with_dependents([*found, model], models)
+    return tuple(sorted(found, key=lambda model: model.relation))
+
+
+def _missing_tables(db: Database, models: Sequence[Model]) -> list[Model]:
     """Models without a table: it must be there, if empty, also before the first event."""
     with db.transaction() as connection:
         missing = {name for (name,) in queries().missing_relations(connection, names=[m.relation for m in models])}
@@ -102,8 +165,8 @@ def closed_part(window: Window, *, now: datetime) -> tuple[Window, ...]:
 
 def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: str | None = None) -> Rebuild:
     """Replace the windows in the models, one transaction a window, and run their tests."""
-    _build_outdated_views(db, dbt)
-    register_consumers(db, {model.relation: model.grain for model in plan.models})
+    _build_outdated_views(db, dbt, "staging")
+    register_consumers(db, {model.relation: model.consumer for model in plan.models})
     with db.transaction() as connection:
         # What is known to be touched by now is made good by this rebuild: it must not be asked for again.
         hand_out_touched_hours(connection)
@@ -111,17 +174,38 @@ def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: s
     started = time.monotonic()
     build = dbt.build(db.url, [model.name for model in plan.models], rebuild_id=rebuild_id)
     seconds = time.monotonic() - started
-    rebuilt: defaultdict[str, RebuiltModel] = defaultdict(lambda: RebuiltModel(0, 0))
     with db.transaction() as connection:
-        for relation, windows, rows in queries().rebuilt_rows(connection, rebuild_id=rebuild_id):
-            rebuilt[relation] = RebuiltModel(windows, rows)
+        rebuilt = {
+            relation: RebuiltModel(parts, rows)
+            for relation, parts, rows in queries().rebuilt_rows(connection, rebuild_ids=[rebuild_id])
+        }
+    if not build.failures and not _missing_tables(db, rebuilt_models(dbt.manifest())):
+        _build_outdated_views(db, dbt, "marts")
     return Rebuild(rebuild_id, plan, build, seconds, rebuilt)
 
 
-def build_views(db: Database, dbt: DbtProject) -> DbtBuild:
-    """Make every view that the models read."""
-    wanted = dict(_views(dbt.manifest()))
-    build = dbt.build(db.url, ["config.materialized:view"], command="run")
+def rebuild_everything_stale(
+    db: Database, dbt: DbtProject, *, now: datetime, requested_by: str | None = None
+) -> Iterator[Rebuild]:
+    """Rebuild until nothing is stale; stops after the first rebuild that fails, whose failures are not raised."""
+    models = rebuilt_models(dbt.manifest())
+    # What stands on a table is stale after that, and so on: there are no more rounds than models on top of each other.
+    for _ in models:
+        plans = plan_rebuilds(db, models, now=now)
+        for plan in plans:
+            done = rebuild(db, dbt, plan, requested_by=requested_by)
+            yield done
+            if done.build.failures:
+                return
+        if not plans:
+            return
+
+
+def build_views(db: Database, dbt: DbtProject, layer: str | None = None) -> DbtBuild:
+    """Make every view, or those of one layer."""
+    wanted = dict(_views(dbt.manifest(), layer))
+    selected = "config.materialized:view" if layer is None else f"config.materialized:view,path:models/{layer}"
+    build = dbt.build(db.url, [selected], command="run")
     build.raise_failures()
     with db.transaction() as connection:
         for relation, checksum in wanted.items():
@@ -129,18 +213,19 @@ def build_views(db: Database, dbt: DbtProject) -> DbtBuild:
     return build
 
 
-def _build_outdated_views(db: Database, dbt: DbtProject) -> None:
-    """Make the views where one is missing or its file has changed.
+def _build_outdated_views(db: Database, dbt: DbtProject, layer: str) -> None:
+    """Make the views of a layer where one is missing or its file has changed.
 
     dbt replaces a view by dropping it with everything on top of it, so this is not done at every run.
     """
     with db.transaction() as connection:
         built = dict(queries().built_views(connection))
-    if any(built.get(relation) != checksum for relation, checksum in _views(dbt.manifest())):
-        build_views(db, dbt)
+    if any(built.get(relation) != checksum for relation, checksum in _views(dbt.manifest(), layer)):
+        build_views(db, dbt, layer)
 
 
-def _views(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _views(manifest: Mapping[str, Any], layer: str | None) -> Iterator[tuple[str, str]]:
     for node in manifest["nodes"].values():
-        if node["resource_type"] == "model" and node["config"]["materialized"] == "view":
-            yield f"{node['schema']}.{node['alias']}", node["checksum"]["checksum"]
+        is_view = node["resource_type"] == "model" and node["config"]["materialized"] == "view"
+        if is_view and layer in (None, node["fqn"][1]):
+            yield _relation(node), node["checksum"]["checksum"]

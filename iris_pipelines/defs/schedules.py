@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import dagster as dg
 
-from iris_pipelines.defs.jobs import daily_rollups_job, event_partitions_job, hourly_rollups_job, user_agents_job
+from iris_pipelines.defs.jobs import (
+    daily_rollups_job,
+    event_partitions_job,
+    hourly_rollups_job,
+    user_agents_job,
+)
 
 # The hour and the day that have just ended are rebuilt also when nothing happened in them: none looks missing.
 hourly_rollups_schedule = dg.build_schedule_from_partitioned_job(

@@ -10,7 +10,7 @@ import pytest
 
 from iris_pipelines.db.database import Database
 from iris_pipelines.defs.dbt import DbtProject
-from iris_pipelines.defs.rebuilds import Rebuild, plan_rebuilds, rebuild, windowed_models
+from iris_pipelines.defs.rebuilds import Rebuild, rebuild_everything_stale
 from iris_pipelines.domain.windows import Window
 
 
@@ -23,8 +23,7 @@ class Pipeline:
 
     def refresh(self, *, now: datetime) -> list[Rebuild]:
         """Rebuild what is stale."""
-        models = windowed_models(self.dbt.manifest())
-        done = [rebuild(self.database, self.dbt, plan) for plan in plan_rebuilds(self.database, models, now=now)]
+        done = list(rebuild_everything_stale(self.database, self.dbt, now=now))
         for each in done:
             each.build.raise_failures()
         return done

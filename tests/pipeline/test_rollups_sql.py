@@ -18,7 +18,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from iris_pipelines.db.database import Database
-from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers, request_rebuild
+from iris_pipelines.db.staleness import Consumer, Grain, plan_stale, register_consumers, request_rebuild
 from iris_pipelines.defs.dbt import DbtBuild, DbtProject
 from iris_pipelines.domain.windows import DAY, HOUR, Window
 from tests.pipeline.recount import assert_exact
@@ -185,7 +185,7 @@ def test_a_rebuild_replaces_its_windows_and_touches_no_other_row(
 def test_a_rebuild_takes_its_hours_off_the_list_and_says_what_it_replaced(
     built: Callable[..., DbtBuild], dbt: DbtProject, database: Database
 ) -> None:
-    register_consumers(database, {f"analytics.{HOURLY}": Grain.HOUR, f"analytics.{DAILY}": Grain.DAY})
+    register_consumers(database, {f"analytics.{HOURLY}": Consumer(Grain.HOUR), f"analytics.{DAILY}": Consumer(Grain.DAY)})
     insert(database, [sent(MONDAY), sent(MONDAY + HOUR, provider="ses"), sent(MONDAY + HOUR)])
     plan_stale(database, now=NOW)
     with database.transaction() as connection:
@@ -247,7 +247,7 @@ def test_a_rebuild_waits_for_another_one_of_its_day_and_then_sees_what_came_mean
 def test_a_rebuild_killed_in_the_middle_leaves_each_window_old_or_new_and_the_old_ones_stale(
     built: Callable[..., DbtBuild], dbt: DbtProject, database: Database
 ) -> None:
-    register_consumers(database, {f"analytics.{HOURLY}": Grain.HOUR})
+    register_consumers(database, {f"analytics.{HOURLY}": Consumer(Grain.HOUR)})
     windows = [Window(MONDAY, MONDAY + HOUR), Window(TUESDAY, TUESDAY + HOUR)]
     insert(database, [sent(MONDAY), sent(TUESDAY)])
     plan_stale(database, now=NOW)

@@ -3,8 +3,9 @@
    An incremental strategy replaces one range in one statement. Here the windows may be scattered over years, a month in
    one statement would spill to disk, and a run that is killed must leave each window as it was or as it is to be.
 
-   Config (under `meta`): `window_column` and its `grain`, hour (timestamptz) or day (date). The grain of the rows is the
-   contract's primary key. `--full-refresh` changes nothing: history that was archived could not be built again. #}
+   Config (under `meta`): `window_column` and its `grain`, hour (timestamptz) or day (date); `reach_days` where a row
+   depends on so many days before its own, and is built when its day is over. The grain of the rows is the contract's
+   primary key. `--full-refresh` changes nothing: history that was archived could not be built again. #}
 {% materialization windowed, adapter='postgres' %}
 
     {%- set target_relation = this.incorporate(type='table') -%}
@@ -74,9 +75,17 @@
 {% endmacro %}
 
 
+{# dbt commits by a statement that psycopg2 does not notice: it takes the transaction to be open still, and begins no
+   other. What follows would be a transaction statement by statement, and a lock would be gone as soon as it was taken. #}
+{% macro begin_sql() -%}
+    begin;
+{%- endmacro %}
+
+
 {# Makes the table, or the columns that it lacks, and its indexes, grants and comments. #}
 {% macro prepare_target(relation, consumer) %}
     {% call statement('begin_target') %}
+        {{ begin_sql() }}
         select pg_advisory_xact_lock(hashtext('{{ consumer }}'))
     {% endcall %}
     {% set described = described_columns(relation) %}
@@ -127,8 +136,12 @@
         from (
             {{ sql | replace(range[0], '$1') | replace(range[1], '$2') }}
         ) as model
-        returning 1
-    ){% if rebuild_id() is not none %},
+        returning {{ 'tenant_id, campaign_id' if 'campaign_id' in model.columns else '1' }}
+    ){% if 'campaign_id' in model.columns %},
+    noted_campaigns as (
+        insert into iris.stale_campaigns (consumer, tenant_id, campaign_id)
+        {{ campaigns_for_consumers('inserted', consumer) }}
+    ){% endif %}{% if rebuild_id() is not none %},
     noted as (
         insert into iris.rebuilt_windows (rebuild_id, relation, window_start, window_end, row_count)
         select '{{ rebuild_id() }}', '{{ consumer }}', $1, $2, count(*) from inserted
@@ -148,8 +161,41 @@
 {% macro replace_window_sql(relation, consumer, window_column, grain, window) -%}
     {%- set starts = "timestamptz '" ~ window['starts'] ~ "'" -%}
     {%- set ends = "timestamptz '" ~ window['ends'] ~ "'" -%}
+    {{ begin_sql() }}
     select pg_advisory_xact_lock(hashtext('{{ consumer }}'), {{ window['day_number'] }});
     delete from iris.stale_hours where consumer = '{{ consumer }}' and hour >= {{ starts }} and hour < {{ ends }};
+    {{ note_what_stands_on_it(consumer, starts) }}
+    {{ note_campaigns_of_window(relation, consumer, window_column, grain, starts, ends) }}
     delete from {{ relation }} where {{ rows_in_window(window_column, grain, starts, ends) }};
     execute insert_window ({{ starts }}, {{ ends }})
+{%- endmacro %}
+
+
+{# The days of other models that a replaced window makes stale: its own, and as far as they reach. #}
+{% macro note_what_stands_on_it(consumer, starts) -%}
+    insert into iris.stale_hours (consumer, hour)
+    select consumers.consumer, {{ floor_to('24 hours', starts) }} + make_interval(days => ahead.days)
+    from iris.event_consumers as consumers
+    cross join generate_series(0, consumers.reach_days) as ahead (days)
+    where '{{ consumer }}' = any(consumers.inputs) and consumers.grain <> 'campaign';
+{%- endmacro %}
+
+
+{# The campaigns that a window held before it is replaced; those that it holds then are noted by the insert. #}
+{% macro note_campaigns_of_window(relation, consumer, window_column, grain, starts, ends) -%}
+    {%- if 'campaign_id' in model.columns -%}
+    insert into iris.stale_campaigns (consumer, tenant_id, campaign_id)
+    {{ campaigns_for_consumers(relation, consumer) }}
+        and {{ rows_in_window('held.' ~ window_column, grain, starts, ends) }};
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Every consumer of campaigns that stands on this relation, with the campaigns of these rows. #}
+{% macro campaigns_for_consumers(rows, consumer) -%}
+    select distinct consumers.consumer, held.tenant_id, held.campaign_id
+    from {{ rows }} as held
+    inner join iris.event_consumers as consumers
+        on consumers.grain = 'campaign' and '{{ consumer }}' = any(consumers.inputs)
+    where held.campaign_id is not null
 {%- endmacro %}

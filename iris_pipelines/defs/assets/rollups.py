@@ -1,4 +1,4 @@
-"""dbt models as assets, one definition per cadence: models rebuilt by hour, by day, and views."""
+"""dbt models as assets, a definition per cadence: by hour, by day, as of a day that is over, by campaign; and views."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs.dbt import DbtBuild, DbtProject
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
-from iris_pipelines.defs.rebuilds import RebuildPlan, build_views, closed_part, rebuild, windowed_models
+from iris_pipelines.defs.rebuilds import Model, RebuildPlan, build_views, closed_part, rebuild, rebuilt_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource
 from iris_pipelines.domain.windows import Window
 
@@ -28,9 +28,23 @@ class IrisDbtTranslator(DagsterDbtTranslator):
         """The innermost folder."""
         return str(dbt_resource_props["fqn"][-2])
 
+    def get_partition_mapping(
+        self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
+    ) -> dg.PartitionMapping | None:
+        """A row over trailing days depends on all of them."""
+        reach = _meta(dbt_resource_props).get("reach_days")
+        if reach and "reach_days" not in _meta(dbt_parent_resource_props):
+            return dg.TimeWindowPartitionMapping(start_offset=-reach)
+        return None
+
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """The team that keeps the models."""
         return ["team:data"]
+
+
+def _meta(dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+    meta: Mapping[str, Any] = dbt_resource_props["config"].get("meta", {})
+    return meta
 
 
 TRANSLATOR = IrisDbtTranslator()
@@ -40,8 +54,9 @@ def rollup_assets(
     manifest: Mapping[str, Any],
     hourly: dg.HourlyPartitionsDefinition,
     daily: dg.DailyPartitionsDefinition,
+    closed_days: dg.DailyPartitionsDefinition,
 ) -> list[dg.AssetsDefinition]:
-    """The dbt models: those rebuilt by hour, those rebuilt by day, and the views that they read."""
+    """The dbt models: those rebuilt by hour, by day, as of a day that is over, by campaign, and the views."""
 
     @dbt_assets(
         manifest=manifest,
@@ -75,7 +90,7 @@ def rollup_assets(
 
     @dbt_assets(
         manifest=manifest,
-        exclude="tag:hourly tag:daily",
+        exclude="tag:hourly tag:daily tag:as_of tag:by_campaign",
         name="views",
         dagster_dbt_translator=TRANSLATOR,
     )
@@ -103,21 +118,31 @@ def _rebuild_partitions(
     context: dg.AssetExecutionContext, grain: Grain, database: DatabaseResource, dbt: DbtProject, clock: Clock
 ) -> Iterator[Any]:
     """Rebuild the run's partitions, however many, in one invocation of dbt."""
-    selected = {node["name"] for node in _selected(context, dbt)}
-    models = tuple(model for model in windowed_models(dbt.manifest()) if model.name in selected)
     asked = Window(*context.partition_time_window)
-    plan = RebuildPlan(grain, models, closed_part(asked, now=clock.now()))
+    plan = RebuildPlan(grain, _selected_models(context, dbt), closed_part(asked, now=clock.now()))
+    yield from _rebuild(context, plan, database, dbt)
+
+
+def _rebuild(
+    context: dg.AssetExecutionContext, plan: RebuildPlan, database: DatabaseResource, dbt: DbtProject
+) -> Iterator[Any]:
     done = rebuild(database.get(), dbt, plan, requested_by=context.run.run_id)
     plot = rebuild_plot(database.get(), done)
     for event in dagster_events(done.build, dbt, context):
         if isinstance(event, dg.Output):
             key = context.asset_key_for_output(event.output_name)
-            context.add_asset_metadata(plot, asset_key=key, partition_key=context.partition_key_range.end)
+            if plot:
+                context.add_asset_metadata(plot, asset_key=key, partition_key=context.partition_key_range.end)
             metadata = {**event.metadata, **rebuild_metadata(done, ".".join(key.path))}
             yield dg.Output(None, output_name=event.output_name, metadata=metadata)
         else:
             yield event
     done.build.raise_failures()
+
+
+def _selected_models(context: dg.AssetExecutionContext, dbt: DbtProject) -> tuple[Model, ...]:
+    selected = {node["name"] for node in _selected(context, dbt)}
+    return tuple(model for model in rebuilt_models(dbt.manifest()) if model.name in selected)
 
 
 def _selected(context: dg.AssetExecutionContext, dbt: DbtProject) -> list[Mapping[str, Any]]:

@@ -4,7 +4,7 @@ import dagster as dg
 
 from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.defs.jobs import stale_windows_job
-from iris_pipelines.defs.rebuilds import plan_rebuilds, windowed_models
+from iris_pipelines.defs.rebuilds import plan_rebuilds, rebuilt_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource
 from iris_pipelines.ingestion.machines.verdicts import unjudged_windows
 
@@ -29,7 +29,7 @@ def late_events_sensor(
     if at_work:
         return dg.SkipReason("a rebuild is at work")
     db, now = database.get(), clock.now()
-    plans = plan_rebuilds(db, windowed_models(dbt.manifest()), now=now)
+    plans = plan_rebuilds(db, rebuilt_models(dbt.manifest()), now=now)
     if not plans and not unjudged_windows(db, now=now):
         return dg.SkipReason("every rollup equals the event log")
     windows = sum(len(plan.windows) for plan in plans)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from iris_pipelines.db.database import Database, queries
-from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers
+from iris_pipelines.db.staleness import Consumer, Grain, plan_stale, register_consumers
 from iris_pipelines.domain.windows import DAY, HOUR, Window, floor, merged
 from iris_pipelines.ingestion.machines import rules
 from iris_pipelines.ingestion.machines.rules import ONE_BY_ONE, TOO_SOON
@@ -68,7 +68,7 @@ def judge_stale_machines(db: Database, *, now: datetime) -> list[JudgedDay]:
 
 def unjudged_windows(db: Database, *, now: datetime) -> list[Window]:
     """The closed hours that got events since they were judged."""
-    register_consumers(db, {CONSUMER: Grain.HOUR})
+    register_consumers(db, {CONSUMER: Consumer(Grain.HOUR)})
     waiting = (stale for stale in plan_stale(db, now=now) if stale.consumer == CONSUMER)
     return [window for stale in waiting for window in stale.windows(now=now)]
 

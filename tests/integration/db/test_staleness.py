@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from iris_pipelines.db.database import Database
-from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers, request_rebuild
+from iris_pipelines.db.staleness import Consumer, Grain, plan_stale, register_consumers, request_rebuild
 from iris_pipelines.domain.windows import DAY, HOUR, Window
 
 NOW = datetime(2026, 11, 3, 12, 30, tzinfo=UTC)
@@ -19,7 +19,7 @@ def insert_event(database: Database, timestamp: datetime) -> None:
 
 
 def test_an_event_makes_its_hour_and_its_day_stale_and_nothing_else(database: Database) -> None:
-    register_consumers(database, {"analytics.hourly": Grain.HOUR, "analytics.daily": Grain.DAY})
+    register_consumers(database, {"analytics.hourly": Consumer(Grain.HOUR), "analytics.daily": Consumer(Grain.DAY)})
     insert_event(database, MONDAY + timedelta(hours=3, minutes=20))
 
     plan = {stale.consumer: stale.windows(now=NOW) for stale in plan_stale(database, now=NOW)}
@@ -32,7 +32,7 @@ def test_an_event_makes_its_hour_and_its_day_stale_and_nothing_else(database: Da
 
 
 def test_hours_that_have_not_closed_wait_and_today_ends_at_the_last_closed_hour(database: Database) -> None:
-    register_consumers(database, {"analytics.daily": Grain.DAY})
+    register_consumers(database, {"analytics.daily": Consumer(Grain.DAY)})
     insert_event(database, NOW - 2 * HOUR)
     insert_event(database, NOW)
 
@@ -45,7 +45,7 @@ def test_hours_that_have_not_closed_wait_and_today_ends_at_the_last_closed_hour(
 
 
 def test_update_delete_and_truncate_are_noted_as_inserts_are(database: Database) -> None:
-    register_consumers(database, {"analytics.hourly": Grain.HOUR})
+    register_consumers(database, {"analytics.hourly": Consumer(Grain.HOUR)})
     insert_event(database, MONDAY)
 
     def hours_after(statement: str) -> list[datetime]:
@@ -69,8 +69,8 @@ def test_a_new_consumer_has_every_hour_with_events_to_build(database: Database) 
     insert_event(database, MONDAY)
     insert_event(database, MONDAY + 5 * HOUR)
     plan_stale(database, now=NOW)
-    register_consumers(database, {"analytics.hourly": Grain.HOUR})
-    register_consumers(database, {"analytics.hourly": Grain.HOUR})
+    register_consumers(database, {"analytics.hourly": Consumer(Grain.HOUR)})
+    register_consumers(database, {"analytics.hourly": Consumer(Grain.HOUR)})
 
     (stale,) = plan_stale(database, now=NOW)
     assert stale.hours == (MONDAY, MONDAY + 5 * HOUR)
@@ -79,7 +79,7 @@ def test_a_new_consumer_has_every_hour_with_events_to_build(database: Database) 
 def test_a_slow_transaction_that_commits_after_a_later_one_was_planned_is_not_lost(
     database: Database,
 ) -> None:
-    register_consumers(database, {"analytics.hourly": Grain.HOUR})
+    register_consumers(database, {"analytics.hourly": Consumer(Grain.HOUR)})
     inserted, may_commit = threading.Event(), threading.Event()
 
     def slow_writer() -> None:

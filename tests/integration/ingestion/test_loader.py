@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 from iris_pipelines.db.database import Connection, Database, DatabaseUnavailable
-from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers
+from iris_pipelines.db.staleness import Consumer, Grain, plan_stale, register_consumers
 from iris_pipelines.db.tenants import Tenant, create_tenant
 from iris_pipelines.ingestion.loader import LoadConflict, LoadResult, load_events
 from iris_pipelines.ingestion.records import ColumnBatch, EventBatch, Malformed, ObjectBatch
@@ -210,7 +210,7 @@ def test_tenants_are_made_on_request(database: Database) -> None:
 def test_the_hours_of_new_events_become_stale_and_no_others(database: Database, size: int) -> None:
     records = [event(number) for number in range(size)]
     load(database, *records[: size // 2])
-    register_consumers(database, {"analytics.hourly": Grain.HOUR})
+    register_consumers(database, {"analytics.hourly": Consumer(Grain.HOUR)})
     rows(database, "with gone as (delete from iris.stale_hours returning 1) select count(*) from gone")
     rows(database, "with gone as (delete from iris.touched_hours returning 1) select count(*) from gone")
 

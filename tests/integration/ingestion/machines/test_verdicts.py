@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from iris_pipelines.db.database import Database
-from iris_pipelines.db.staleness import Grain, plan_stale, register_consumers
+from iris_pipelines.db.staleness import Consumer, Grain, plan_stale, register_consumers
 from iris_pipelines.domain.windows import DAY, HOUR, Window
 from iris_pipelines.ingestion.loader import load_events
 from iris_pipelines.ingestion.machines import rules
@@ -250,7 +250,7 @@ def test_a_changed_rule_changes_the_past_and_notes_exactly_the_hours_that_it_cha
 
 
 def test_a_verdict_is_handed_to_those_who_build_on_it_and_not_to_the_judge(database: Database) -> None:
-    register_consumers(database, {"analytics.hourly": Grain.HOUR})
+    register_consumers(database, {"analytics.hourly": Consumer(Grain.HOUR)})
     judge_stale_machines(database, now=NOW)
     insert(database, "message.opened", TEN, user_agent=SCANNER)
 

@@ -1,0 +1,51 @@
+{# Histograms of delivery times: percentiles do not add up over days, buckets do.
+
+   Below 128 ms each millisecond has its own bucket, above they grow by 2 % each, as in DDSketch (Masson et al. 2019):
+   the time that stands for a bucket is never more than 1 % from any time in it. #}
+
+
+{# The bucket of a time in whole milliseconds. #}
+{% macro delivery_time_bucket(milliseconds) -%}
+    (case
+        when {{ milliseconds }} < 128 then {{ milliseconds }}
+        else 128 + floor(ln({{ milliseconds }} / 128.0::float8) / ln(1.02::float8))
+    end)::integer
+{%- endmacro %}
+
+
+{# The time in milliseconds that stands for a bucket: the harmonic mean of its ends. #}
+{% macro bucket_time(bucket) -%}
+    (case
+        when {{ bucket }} < 128 then {{ bucket }}::float8
+        else 128 * power(1.02::float8, {{ bucket }} - 128) * 2 * 1.02 / 2.02
+    end)
+{%- endmacro %}
+
+
+{# A query on buckets (columns `bucket` and `deliveries`) that gives one row per key, with a column p50_..., p95_... in
+   whole milliseconds for each of the percentages: as percentile_cont would give them, to 1 %. #}
+{% macro percentiles_of_buckets(relation, keys, percentages=[50, 95, 99], suffix='delivery_time_ms') -%}
+    {%- set key = keys | join(', ') -%}
+    select
+        {{ key }}
+        {%- for percentage in percentages %},
+        {%- set rank = (percentage ~ ' / 100.0 * (count_of_key - 1)') %}
+        round((
+            min(milliseconds) filter (where up_to > floor({{ rank }}))
+            + (
+                min(milliseconds) filter (where up_to > ceil({{ rank }}))
+                - min(milliseconds) filter (where up_to > floor({{ rank }}))
+            ) * ({{ rank }} - floor({{ rank }}))
+        )::numeric)::bigint as p{{ percentage }}_{{ suffix }}
+        {%- endfor %}
+    from (
+        select
+            {{ key }},
+            {{ bucket_time('bucket') }} as milliseconds,
+            sum(sum(deliveries)) over (partition by {{ key }} order by bucket) as up_to,
+            sum(sum(deliveries)) over (partition by {{ key }}) as count_of_key
+        from {{ relation }}
+        group by {{ key }}, bucket
+    ) as buckets
+    group by {{ key }}, count_of_key
+{%- endmacro %}
