@@ -24,59 +24,75 @@ insert into iris.machine_verdicts (day, rules_version)
 values (:day, :rules_version)
 on conflict (day) do update set rules_version = excluded.rules_version, judged_at = clock_timestamp();
 
--- name: correct_machine_verdicts(window_start, window_end, context_start, context_end, too_soon, one_by_one)!
--- Judges the opens and clicks of a window and changes those whose verdict is another now. The context is the part of
--- the day whose events have a say in it. What a sender stated, as 'reported' or by plain SQL, is never changed.
+-- name: allow_nested_loops(allowed)$
+-- For this transaction. The planner knows little of a day that is being filled, and a nested loop over what it takes
+-- for one row and is thousands lasts seconds where a hash join lasts milliseconds.
+select set_config('enable_nestloop', case when :allowed then 'on' else 'off' end, true);
+
+-- name: changed_machine_verdicts(window_start, window_end, context_start, context_end, too_soon, one_by_one)
+-- Judges the opens and clicks of a window and finds those whose verdict is another now. The context is the part of
+-- the day whose events have a say in it.
 with visits as materialized (
     select
         events.tenant_id,
         events.timestamp,
         events.id,
+        events.event_type,
         events.message_id,
         events.channel,
+        events.user_agent,
         events.is_machine,
         events.machine_reason,
-        agents.machine_reason as agent_reason
-    from iris.analytics_events as events
-    left join
-        (
-            select
-                machines.user_agent,
-                machines.machine_reason
-            from iris.user_agents as machines
-            where machines.machine_reason is not null
-        ) as agents
-        on events.user_agent = agents.user_agent
-    where
-        events.timestamp >= :window_start
-        and events.timestamp < :window_end
-        and events.event_type in ('message.opened', 'link.clicked')
-        and events.machine_reason is distinct from 'reported'
-        and (not events.is_machine or events.machine_reason is not null)
-),
-
--- Every click of a message with other links of it around it.
-clicks as (
-    select
-        events.tenant_id,
-        events.timestamp,
-        events.id,
-        min(events.event_data ->> 'url') over around_it as first_url,
-        max(events.event_data ->> 'url') over around_it as last_url
+        case when events.event_type = 'link.clicked' then events.event_data ->> 'url' end as url
     from iris.analytics_events as events
     where
         events.timestamp >= :context_start
         and events.timestamp < :context_end
-        and events.event_type = 'link.clicked'
-        and events.message_id is not null
+        and events.event_type in ('message.opened', 'link.clicked')
+),
+
+unstated as materialized (
+    select
+        visits.tenant_id,
+        visits.timestamp,
+        visits.id,
+        visits.message_id,
+        visits.channel,
+        visits.is_machine,
+        visits.machine_reason,
+        machines.machine_reason as agent_reason
+    from visits
+    left join iris.user_agents as machines
+        on
+            visits.user_agent = machines.user_agent
+            and machines.machine_reason is not null
+    where
+        visits.timestamp >= :window_start
+        and visits.timestamp < :window_end
+        and visits.machine_reason is distinct from 'reported'
+        and (not visits.is_machine or visits.machine_reason is not null)
+),
+
+-- Every click of a message, with the first and the last by name of the links that were followed around it.
+clicks as (
+    select
+        visits.tenant_id,
+        visits.timestamp,
+        visits.id,
+        min(visits.url) over around_it as first_url,
+        max(visits.url) over around_it as last_url
+    from visits
+    where
+        visits.event_type = 'link.clicked'
+        and visits.message_id is not null
     window around_it as (
-        partition by events.tenant_id, events.message_id
-        order by events.timestamp
+        partition by visits.tenant_id, visits.message_id
+        order by visits.timestamp
         range between :one_by_one preceding and :one_by_one following  -- noqa: PRS
     )
 ),
 
-many_links as materialized (
+many_links as (
     select
         tenant_id,
         timestamp,
@@ -85,21 +101,21 @@ many_links as materialized (
     where first_url <> last_url
 ),
 
-too_soon as materialized (
+too_soon as (
     select distinct
-        visits.tenant_id,
-        visits.timestamp,
-        visits.id
-    from visits
+        unstated.tenant_id,
+        unstated.timestamp,
+        unstated.id
+    from unstated
     inner join iris.analytics_events as arrivals
         on
-            visits.tenant_id = arrivals.tenant_id
-            and visits.message_id = arrivals.message_id
-            and visits.timestamp >= arrivals.timestamp
-            and visits.timestamp < arrivals.timestamp + :too_soon
+            unstated.tenant_id = arrivals.tenant_id
+            and unstated.message_id = arrivals.message_id
+            and unstated.timestamp >= arrivals.timestamp
+            and unstated.timestamp < arrivals.timestamp + :too_soon
     where
-        visits.agent_reason is null
-        and visits.channel = 'email'
+        unstated.agent_reason is null
+        and unstated.channel = 'email'
         and arrivals.timestamp >= :context_start
         and arrivals.timestamp < :context_end
         and arrivals.event_type in ('message.sent', 'message.delivered')
@@ -107,53 +123,58 @@ too_soon as materialized (
 
 verdicts as (
     select
-        visits.tenant_id,
-        visits.timestamp,
-        visits.id,
-        visits.is_machine,
-        visits.machine_reason as reason_before,
+        unstated.tenant_id,
+        unstated.timestamp,
+        unstated.id,
+        unstated.is_machine,
+        unstated.machine_reason,
         case
-            when visits.agent_reason is not null then visits.agent_reason
+            when unstated.agent_reason is not null then unstated.agent_reason
             when many_links.id is not null then 'many_links'
             when too_soon.id is not null then 'too_soon'
         end as reason
-    from visits
+    from unstated
     left join many_links
         on
-            visits.tenant_id = many_links.tenant_id
-            and visits.timestamp = many_links.timestamp
-            and visits.id = many_links.id
+            unstated.tenant_id = many_links.tenant_id
+            and unstated.timestamp = many_links.timestamp
+            and unstated.id = many_links.id
     left join too_soon
         on
-            visits.tenant_id = too_soon.tenant_id
-            and visits.timestamp = too_soon.timestamp
-            and visits.id = too_soon.id
-),
-
-changed as materialized (
-    select
-        tenant_id,
-        timestamp,
-        id,
-        reason
-    from verdicts
-    where
-        reason is distinct from reason_before
-        or is_machine <> (reason is not null)
+            unstated.tenant_id = too_soon.tenant_id
+            and unstated.timestamp = too_soon.timestamp
+            and unstated.id = too_soon.id
 )
 
+select
+    tenant_id,
+    timestamp,
+    id,
+    reason
+from verdicts
+where
+    reason is distinct from machine_reason
+    or is_machine <> (reason is not null);
+
+-- name: store_machine_verdicts(window_start, window_end, tenant_ids, timestamps, ids, reasons)!
+-- What a sender stated, as 'reported' or by plain SQL, is never changed, also if it was while the day was judged.
 update iris.analytics_events as events
 set
     is_machine = changed.reason is not null,
     machine_reason = changed.reason
-from changed
+from
+    unnest(
+        :tenant_ids::uuid[],
+        :timestamps::timestamptz[],
+        :ids::uuid[],
+        :reasons::text[]
+    ) as changed (tenant_id, timestamp, id, reason)
 where
     events.tenant_id = changed.tenant_id
     and events.timestamp = changed.timestamp
     and events.id = changed.id
     and events.timestamp >= :window_start
     and events.timestamp < :window_end
-    -- Its sender may have spoken up meanwhile.
     and events.machine_reason is distinct from 'reported'
     and (not events.is_machine or events.machine_reason is not null);
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from iris_pipelines.db.database import Database, queries
+from iris_pipelines.db.database import Connection, Database, queries
 from iris_pipelines.db.staleness import Consumer, Grain, plan_stale, register_consumers
 from iris_pipelines.domain.windows import DAY, HOUR, Window, floor, merged
 from iris_pipelines.ingestion.machines import rules
@@ -97,7 +97,19 @@ def _judge_day(db: Database, day: Window, pieces: Sequence[Window]) -> JudgedDay
         for piece in [day] if window == day else pieces:
             queries().forget_stale_hours(connection, consumer=CONSUMER, window_start=piece.start, window_end=piece.end)
         new_user_agents = describe_user_agents_of(connection, window)
-        changed = queries().correct_machine_verdicts(
+        changed = _correct_verdicts(connection, window, context)
+        queries().note_day_judged(connection, day=date_of_day, rules_version=rules_version)
+    return JudgedDay(date_of_day, changed, new_user_agents)
+
+
+def _within(day: Window, start: datetime, end: datetime) -> Window:
+    return Window(max(day.start, start), min(day.end, end))
+
+
+def _correct_verdicts(connection: Connection, window: Window, context: Window) -> int:
+    queries().allow_nested_loops(connection, allowed=False)
+    changed = list(
+        queries().changed_machine_verdicts(
             connection,
             window_start=window.start,
             window_end=window.end,
@@ -106,9 +118,18 @@ def _judge_day(db: Database, day: Window, pieces: Sequence[Window]) -> JudgedDay
             too_soon=TOO_SOON,
             one_by_one=ONE_BY_ONE - _TICK,
         )
-        queries().note_day_judged(connection, day=date_of_day, rules_version=rules_version)
-    return JudgedDay(date_of_day, changed, new_user_agents)
-
-
-def _within(day: Window, start: datetime, end: datetime) -> Window:
-    return Window(max(day.start, start), min(day.end, end))
+    )
+    queries().allow_nested_loops(connection, allowed=True)
+    if not changed:
+        return 0
+    tenant_ids, timestamps, ids, reasons = zip(*changed, strict=True)
+    stored: int = queries().store_machine_verdicts(
+        connection,
+        window_start=window.start,
+        window_end=window.end,
+        tenant_ids=list(tenant_ids),
+        timestamps=list(timestamps),
+        ids=list(ids),
+        reasons=list(reasons),
+    )
+    return stored
