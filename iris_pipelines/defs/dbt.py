@@ -88,12 +88,24 @@ class DbtProject:
         with _one_at_a_time, self._scratch() as target:
             if self._parsed is None:
                 with self._lock():
-                    self._parse()
+                    self._load()
             arguments = [command, "--select", *select, "--target-path", str(target), "--no-write-json"]
             if command == "build":
                 arguments += ["--exclude-resource-type", "unit_test"]
             result = self._invoke(arguments, _environment(url, rebuild_id), callbacks=[collect])
         return DbtBuild(reported, _failures(result))
+
+    def _load(self) -> None:
+        """What an earlier process parsed, if the project is still the same: reading it takes a tenth of parsing."""
+        from dbt.contracts.graph.manifest import Manifest
+        from dbt.parser.manifest import extended_mashumuro_decoder
+
+        packed = self.state / "partial_parse.msgpack"
+        if not (self._is_fresh() and packed.exists()):
+            self._parse()
+            return
+        self._parsed = Manifest.from_msgpack(packed.read_bytes(), decoder=extended_mashumuro_decoder)
+        self._parsed.build_flat_graph()  # type: ignore[no-untyped-call]
 
     def _parse(self) -> None:
         fingerprint = self._fingerprint()
