@@ -30,7 +30,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             machine_verdicts(days),
             *rollup_assets(dbt_project(settings).manifest(), hours, days, closed_days(settings.history_start)),
         ],
-        asset_checks=[recount_check(Grain.HOUR, hours), recount_check(Grain.DAY, days)],
+        asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
         jobs=[
             jobs.hourly_rollups_job,
             jobs.daily_rollups_job,
