@@ -2,6 +2,10 @@
 -- For this transaction: the hours that it touches itself are no news to this consumer.
 select set_config('iris.consumer', :consumer, true);
 
+-- name: plan_for_each_window()$
+-- For this transaction: an hour and a day are not to share a plan.
+select set_config('plan_cache_mode', 'force_custom_plan', true);
+
 -- name: lock_machine_verdicts(day)$
 -- One at a time judges a day, until the end of the transaction.
 select pg_advisory_xact_lock(hashtext('iris.machine_verdicts'), :day::date - date '2000-01-01');

@@ -79,7 +79,7 @@ _BOTS = re.compile(
     (?<!cu)bot(?:[^a-z]|$) | crawl | spider | slurp | scrap[ey] | archiver
     | headless | phantomjs | selenium | puppeteer | playwright | lighthouse
     | preview | prerender | facebookexternalhit | facebot | embedly | ^whatsapp/ | ^viber/
-    | \+[ ]?https?:// | pingdom | statuscake | site24x7 | datadogsynthetics
+    | [+(;][ ]?https?:// | pingdom | statuscake | site24x7 | datadogsynthetics
     | (?:existence|protocol)[ ]discovery
     | ^(?:
         curl | wget | httpie | python | aiohttp | httpx | scrapy | go-http-client | java/ | okhttp | apache-httpclient

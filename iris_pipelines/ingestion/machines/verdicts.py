@@ -85,6 +85,7 @@ def _judge_day(db: Database, day: Window, pieces: Sequence[Window]) -> JudgedDay
     rules_version = rules.RULES_VERSION
     with db.transaction() as connection:
         queries().act_as_consumer(connection, consumer=CONSUMER)
+        queries().plan_for_each_window(connection)
         queries().lock_machine_verdicts(connection, day=date_of_day)
         judged_before = queries().rules_version_of_day(connection, day=date_of_day)
         if judged_before == rules_version:
