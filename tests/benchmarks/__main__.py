@@ -73,7 +73,7 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
         yield _figure(rollups.against_one_day_alone("analytics_hourly", many), "<= 1.1")
         pipeline = Pipeline(settings, database)
         try:
-            yield from OrchestrationBenchmark(pipeline, settings.home).figures(_DAY, many)
+            yield from OrchestrationBenchmark(pipeline, database, dbt, settings.home).figures(_DAY, many)
         finally:
             pipeline.close()
 

@@ -45,15 +45,22 @@ class IngestBenchmark:
             memory = max(memory, *(peak for _, peak in loads))
             note = f"{rows / seconds:,.0f} rows/s, raw COPY {rows / raw:,.0f}"
             yield Figure(f"iris ingest from {name} / raw COPY, rows/s", raw / seconds, f">= {reach}", note)
-        first = self._fresh(ndjson)[0]
         shuffled = _reordered(ndjson, self.home / "again.ndjson.gz")
-        before = self._count()
-        again, peak = self._ingest(shuffled)
-        added = self._count() - before
+        ratios, added = [], 0
+        for _ in range(self.repeats):
+            first, _ = self._fresh(ndjson)
+            before = self._count()
+            again, peak = self._ingest(shuffled)
+            memory = max(memory, peak)
+            added += self._count() - before
+            ratios.append(again / first)
         yield Figure(
-            "the same events again, reordered / the first time", again / first, "<= 0.75", f"{added} rows added"
+            "the same events again, reordered / the first time",
+            statistics.median(ratios),
+            "<= 0.75",
+            f"{added} rows added",
         )
-        yield Figure("peak memory of iris ingest, MB", max(memory, peak) / 1024, "< 300", f"{rows:,} rows")
+        yield Figure("peak memory of iris ingest, MB", memory / 1024, "< 300", f"{rows:,} rows")
         as_loaded = self._index_share()
         with self.database.transaction() as connection:
             connection.execute("analyze iris.analytics_events")
