@@ -69,10 +69,11 @@ def _build_demo(settings: Settings) -> None:
     else:
         stdout.print(f"loaded {loaded.accepted:,} events in {time.monotonic() - started:.0f} s")
     with open_pipeline(settings) as pipeline:
-        if loaded is not None:
-            pipeline.run("views_job")
         for each in pipeline.run("stale_windows_job"):
             stdout.print(f"built {each.relation}: {each.rows:,} rows in {each.windows:,} windows")
+        if loaded is not None:
+            for job in ("user_agents_job", "views_job"):
+                pipeline.run(job)
     with open_database(settings) as database:
         _print_first_numbers(database)
 

@@ -43,8 +43,15 @@ campaign_marts_job = dg.define_asset_job(
 )
 """Every model rebuilt campaign by campaign."""
 
-views_job = dg.define_asset_job("views_job", dg.AssetSelection.key_prefixes("analytics_staging"), tags=_MAX_RUNTIME)
-"""The views that the models read. A rebuild makes those that are missing or have changed by itself."""
+_MODELS = dg.AssetSelection.key_prefixes("analytics_staging", "analytics_intermediate", "analytics")
+_TABLES = (
+    dg.AssetSelection.tag("hourly", "")
+    | dg.AssetSelection.tag("daily", "")
+    | dg.AssetSelection.tag("as_of", "")
+    | dg.AssetSelection.tag("by_campaign", "")
+)
+views_job = dg.define_asset_job("views_job", _MODELS - _TABLES, tags=_MAX_RUNTIME)
+"""Every view. A rebuild makes those that are missing or have changed by itself."""
 
 machine_verdicts_job = dg.define_asset_job(
     "machine_verdicts_job", dg.AssetSelection.assets(MACHINE_VERDICTS), tags=_MAX_RUNTIME

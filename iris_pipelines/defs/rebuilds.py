@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -165,7 +165,7 @@ def closed_part(window: Window, *, now: datetime) -> tuple[Window, ...]:
 
 def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: str | None = None) -> Rebuild:
     """Replace the windows in the models, one transaction a window, and run their tests."""
-    _build_outdated_views(db, dbt, "staging")
+    _build_outdated_views(db, dbt, staging=True)
     register_consumers(db, {model.relation: model.consumer for model in plan.models})
     with db.transaction() as connection:
         # What is known to be touched by now is made good by this rebuild: it must not be asked for again.
@@ -180,7 +180,7 @@ def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: s
             for relation, parts, rows in queries().rebuilt_rows(connection, rebuild_ids=[rebuild_id])
         }
     if not build.failures and not _missing_tables(db, rebuilt_models(dbt.manifest())):
-        _build_outdated_views(db, dbt, "marts")
+        _build_outdated_views(db, dbt, staging=False)
     return Rebuild(rebuild_id, plan, build, seconds, rebuilt)
 
 
@@ -201,31 +201,51 @@ def rebuild_everything_stale(
             return
 
 
-def build_views(db: Database, dbt: DbtProject, layer: str | None = None) -> DbtBuild:
-    """Make every view, or those of one layer."""
-    wanted = dict(_views(dbt.manifest(), layer))
-    selected = "config.materialized:view" if layer is None else f"config.materialized:view,path:models/{layer}"
-    build = dbt.build(db.url, [selected], command="run")
+def build_views(db: Database, dbt: DbtProject, names: Collection[str] | None = None) -> DbtBuild:
+    """Make every view, or those of these names, and the tables that they read, if empty."""
+    views = [view for view in _views(dbt.manifest()) if names is None or view.name in names]
+    if any(view.layer != _STAGING for view in views):
+        models = rebuilt_models(dbt.manifest())
+        for grain in Grain:
+            missing = tuple(model for model in _missing_tables(db, models) if model.grain is grain)
+            if missing:
+                rebuild(db, dbt, RebuildPlan(grain, missing, ())).build.raise_failures()
+    return _build(db, dbt, views)
+
+
+def _build(db: Database, dbt: DbtProject, views: Sequence[_View]) -> DbtBuild:
+    build = dbt.build(db.url, [view.name for view in views], command="run")
     build.raise_failures()
     with db.transaction() as connection:
-        for relation, checksum in wanted.items():
-            queries().note_built_view(connection, relation=relation, checksum=checksum)
+        for view in views:
+            queries().note_built_view(connection, relation=view.relation, checksum=view.checksum)
     return build
 
 
-def _build_outdated_views(db: Database, dbt: DbtProject, layer: str) -> None:
-    """Make the views of a layer where one is missing or its file has changed.
+def _build_outdated_views(db: Database, dbt: DbtProject, *, staging: bool) -> None:
+    """Make the staging views, or all others, where one is missing or its file has changed.
 
     dbt replaces a view by dropping it with everything on top of it, so this is not done at every run.
     """
+    views = [view for view in _views(dbt.manifest()) if (view.layer == _STAGING) is staging]
     with db.transaction() as connection:
         built = dict(queries().built_views(connection))
-    if any(built.get(relation) != checksum for relation, checksum in _views(dbt.manifest(), layer)):
-        build_views(db, dbt, layer)
+    if any(built.get(view.relation) != view.checksum for view in views):
+        _build(db, dbt, views)
 
 
-def _views(manifest: Mapping[str, Any], layer: str | None) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True)
+class _View:
+    name: str
+    relation: str
+    layer: str
+    checksum: str
+
+
+_STAGING = "staging"
+
+
+def _views(manifest: Mapping[str, Any]) -> Iterator[_View]:
     for node in manifest["nodes"].values():
-        is_view = node["resource_type"] == "model" and node["config"]["materialized"] == "view"
-        if is_view and layer in (None, node["fqn"][1]):
-            yield _relation(node), node["checksum"]["checksum"]
+        if node["resource_type"] == "model" and node["config"]["materialized"] == "view":
+            yield _View(node["name"], _relation(node), node["fqn"][1], node["checksum"]["checksum"])

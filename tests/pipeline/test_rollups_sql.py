@@ -185,7 +185,9 @@ def test_a_rebuild_replaces_its_windows_and_touches_no_other_row(
 def test_a_rebuild_takes_its_hours_off_the_list_and_says_what_it_replaced(
     built: Callable[..., DbtBuild], dbt: DbtProject, database: Database
 ) -> None:
-    register_consumers(database, {f"analytics.{HOURLY}": Consumer(Grain.HOUR), f"analytics.{DAILY}": Consumer(Grain.DAY)})
+    register_consumers(
+        database, {f"analytics.{HOURLY}": Consumer(Grain.HOUR), f"analytics.{DAILY}": Consumer(Grain.DAY)}
+    )
     insert(database, [sent(MONDAY), sent(MONDAY + HOUR, provider="ses"), sent(MONDAY + HOUR)])
     plan_stale(database, now=NOW)
     with database.transaction() as connection:

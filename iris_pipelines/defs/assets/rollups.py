@@ -99,7 +99,8 @@ def rollup_assets(
         database: dg.ResourceParam[DatabaseResource],
         dbt: dg.ResourceParam[DbtProject],
     ) -> Iterator[Any]:
-        yield from dagster_events(build_views(database.get(), dbt), dbt, context)
+        names = [node["name"] for node in _selected(context, dbt)]
+        yield from dagster_events(build_views(database.get(), dbt, names), dbt, context)
 
     return [hourly_models, daily_models, views]
 

@@ -1,9 +1,10 @@
 import threading
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.staleness import Consumer, Grain, plan_stale, register_consumers, request_rebuild
+from iris_pipelines.db.tenants import Tenant, create_tenant
 from iris_pipelines.domain.windows import DAY, HOUR, Window
 
 NOW = datetime(2026, 11, 3, 12, 30, tzinfo=UTC)
@@ -114,3 +115,69 @@ def test_a_rebuild_is_requested_in_windows_within_a_day(database: Database) -> N
             (rebuild_id,),
         ).fetchall()
     assert rows == [(MONDAY - HOUR, MONDAY), (MONDAY, MONDAY + 2 * HOUR)]
+
+
+def test_what_stands_on_a_table_is_not_told_of_the_events(database: Database) -> None:
+    insert_event(database, NOW - 3 * HOUR)
+    fact, mart = Consumer(Grain.DAY), Consumer(Grain.DAY, inputs=("analytics.fact",))
+    register_consumers(database, {"analytics.fact": fact, "analytics.mart": mart})
+    # A new one has everything to build, whatever it stands on.
+    assert {each.consumer for each in plan_stale(database, now=NOW)} == {"analytics.fact", "analytics.mart"}
+    with database.transaction() as connection:
+        connection.execute("delete from iris.stale_hours")
+    insert_event(database, NOW - 3 * HOUR)
+    assert {each.consumer for each in plan_stale(database, now=NOW)} == {"analytics.fact"}
+
+
+def test_what_reaches_over_days_is_due_as_far_as_it_reaches_and_when_the_day_is_over(database: Database) -> None:
+    insert_event(database, NOW - DAY)
+    register_consumers(database, {"analytics.ranking": Consumer(Grain.CLOSED_DAY, inputs=("x",), reach_days=2)})
+    today = Window.day_of(NOW)
+
+    def due(now: datetime) -> list[Window]:
+        return [window for stale in plan_stale(database, now=now) for window in stale.windows(now=now)]
+
+    assert due(NOW) == [Window(today.start - DAY, today.start)]
+    assert due(today.end - timedelta(minutes=1)) == due(NOW)
+    assert due(today.end) == [*due(NOW), today]
+    assert due(today.end + 5 * DAY) == [*due(NOW), today, Window(today.end, today.end + DAY)]
+
+
+def test_a_consumer_that_stands_on_other_things_now_is_built_anew(database: Database) -> None:
+    insert_event(database, NOW - 3 * HOUR)
+    register_consumers(database, {"analytics.mart": Consumer(Grain.DAY)})
+    with database.transaction() as connection:
+        connection.execute("delete from iris.stale_hours")
+    register_consumers(database, {"analytics.mart": Consumer(Grain.DAY)})
+    assert plan_stale(database, now=NOW) == []
+    register_consumers(database, {"analytics.mart": Consumer(Grain.DAY, inputs=("analytics.fact",))})
+    assert [each.consumer for each in plan_stale(database, now=NOW)] == ["analytics.mart"]
+
+
+def test_campaigns_are_stale_when_their_name_or_a_variant_changes(database: Database) -> None:
+    tenant, other, campaign, plain = uuid4(), uuid4(), uuid4(), uuid4()
+    for each in (tenant, other):
+        create_tenant(database, Tenant(each, str(each)))
+    register_consumers(database, {"analytics.campaigns": Consumer(Grain.CAMPAIGN, inputs=("analytics.fact",))})
+
+    def noted(statement: str, *values: object) -> set[UUID]:
+        with database.transaction() as connection:
+            connection.execute("delete from iris.stale_campaigns")
+            connection.execute(statement, values)  # type: ignore[arg-type]
+            rows = connection.execute("select consumer, campaign_id from iris.stale_campaigns").fetchall()
+        assert {consumer for consumer, _ in rows} <= {"analytics.campaigns"}
+        return {found for _, found in rows}
+
+    assert noted("insert into iris.campaigns (tenant_id, id, name) values (%s, %s, 'a')", tenant, campaign) == {
+        campaign
+    }
+    assert noted("update iris.campaigns set status = 'sent', name = 'a'") == set()
+    assert noted("update iris.campaigns set name = 'b'") == {campaign}
+    message = "insert into iris.messages (tenant_id, id, campaign_id, variant) values (%s, %s, %s, %s)"
+    assert noted(message, tenant, uuid4(), plain, None) == set()
+    assert noted(message, tenant, uuid4(), campaign, "A") == {campaign}
+    assert noted("update iris.messages set status = 'sent', open_count = open_count + 1") == set()
+    assert noted("update iris.messages set variant = 'B' where variant = 'A'") == {campaign}
+    assert noted("update iris.messages set campaign_id = %s where variant = 'B'", plain) == {campaign, plain}
+    assert noted("delete from iris.messages") == {plain}
+    assert noted("delete from iris.campaigns") == {campaign}
