@@ -5,6 +5,7 @@ A module holds the commands of one area. Heavy imports stand inside the commands
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated
 
@@ -49,6 +50,9 @@ def options(
 def main() -> None:
     """Run a command: exit code 0 is well, 1 a problem, 2 wrong usage."""
     debug = "--debug" in sys.argv[1:2]
+    if not debug:
+        # What became of a connection is in the error that we print.
+        logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     try:
         app(standalone_mode=True)
     except IrisError as error:

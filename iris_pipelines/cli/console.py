@@ -66,7 +66,7 @@ def progress(*, disabled: bool = False) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=stderr, transient=True, disable=disabled) as bar:
+    with Progress(*columns, console=stderr, transient=True, disable=disabled or not stderr.is_terminal) as bar:
         yield bar
 
 

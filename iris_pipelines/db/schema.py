@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
@@ -18,6 +20,7 @@ from iris_pipelines.domain.errors import IrisError
 
 OLDEST_SERVER = 15
 _UPGRADE_LOCK = 0x1215
+_log = logging.getLogger(__name__)
 
 
 class SchemaError(IrisError):
@@ -44,6 +47,8 @@ def upgrade(url: str) -> SchemaStatus:
     database that a newer release of this code has migrated.
     """
     with _connected(url) as connection:
+        driver: psycopg.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+        driver.add_notice_handler(_log_warning)
         _require_server_version(connection)
         connection.execute(sqlalchemy.text("select pg_advisory_lock(:key)"), {"key": _UPGRADE_LOCK})
         connection.execute(sqlalchemy.text("create schema if not exists iris"))
@@ -64,6 +69,12 @@ def status(url: str) -> SchemaStatus:
     """Where the database stands, without changing it."""
     with _connected(url) as connection:
         return _status(connection)
+
+
+def _log_warning(diagnostic: psycopg.errors.Diagnostic) -> None:
+    """What a migration could not do, and what to do about it."""
+    if diagnostic.severity_nonlocalized == "WARNING":
+        _log.warning("%s; %s", diagnostic.message_primary, diagnostic.message_hint)
 
 
 def _status(connection: sqlalchemy.Connection) -> SchemaStatus:

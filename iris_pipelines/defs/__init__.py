@@ -34,6 +34,8 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
         jobs=[
             jobs.hourly_rollups_job,
             jobs.daily_rollups_job,
+            jobs.trailing_marts_job,
+            jobs.campaign_marts_job,
             jobs.machine_verdicts_job,
             jobs.user_agents_job,
             jobs.views_job,

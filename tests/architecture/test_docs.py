@@ -6,6 +6,7 @@ from pathlib import Path
 from typer.main import get_command
 
 from iris_pipelines.cli import app
+from iris_pipelines.domain.metrics import METRICS
 from iris_pipelines.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,15 @@ def test_links_between_documents_lead_somewhere() -> None:
         if "://" not in target and not (document.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_every_model_says_of_a_metric_what_the_registry_says() -> None:
+    blocks = "".join(page.read_text() for page in sorted((ROOT / "dbt_project/models").rglob("*__docs.md")))
+    described = dict(re.findall(r"{% docs (\w+) %}\n(.*?)\n{% enddocs %}", blocks, re.DOTALL))
+    assert {name: " ".join(described[name].split()) for name in METRICS if name in described} == {
+        name: metric.description for name, metric in METRICS.items() if name in described
+    }
+    assert "messages_sent" in described
 
 
 def test_the_metrics_page_says_what_the_models_say() -> None:

@@ -184,7 +184,7 @@ def test_a_failed_run_leaves_one_alert_and_its_windows_stale(
     load(database, NOW - 2 * HOUR)
     with database.transaction() as connection:
         # Something in the way of the rebuild: a table of that name with other columns.
-        connection.execute("create schema analytics")
+        connection.execute("create schema if not exists analytics")
         connection.execute("create view analytics.analytics_hourly as select 1 as wrong")
     result = run(definitions, instance, "stale_windows_job")
     assert not result.success

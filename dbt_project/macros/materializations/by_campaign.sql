@@ -18,7 +18,6 @@
     {% set response, result = adapter.execute(
         replace_campaigns_sql(target_relation, consumer, sql, is_new or rebuild_id() is none), auto_begin=True, fetch=True
     ) %}
-    {% do adapter.commit() %}
     {% set campaigns = result.rows[0]['campaigns'] | int %}
     {% set rows = result.rows[0]['rows'] | int %}
 

@@ -90,6 +90,35 @@ def rollup_assets(
 
     @dbt_assets(
         manifest=manifest,
+        select="tag:as_of",
+        name="trailing_models",
+        partitions_def=closed_days,
+        dagster_dbt_translator=TRANSLATOR,
+    )
+    def trailing_models(
+        context: dg.AssetExecutionContext,
+        database: dg.ResourceParam[DatabaseResource],
+        dbt: dg.ResourceParam[DbtProject],
+        clock: dg.ResourceParam[Clock],
+    ) -> Iterator[Any]:
+        yield from _rebuild_partitions(context, Grain.CLOSED_DAY, database, dbt, clock)
+
+    @dbt_assets(
+        manifest=manifest,
+        select="tag:by_campaign",
+        name="campaign_models",
+        dagster_dbt_translator=TRANSLATOR,
+    )
+    def campaign_models(
+        context: dg.AssetExecutionContext,
+        database: dg.ResourceParam[DatabaseResource],
+        dbt: dg.ResourceParam[DbtProject],
+    ) -> Iterator[Any]:
+        plan = RebuildPlan(Grain.CAMPAIGN, _selected_models(context, dbt), ())
+        yield from _rebuild(context, plan, database, dbt)
+
+    @dbt_assets(
+        manifest=manifest,
         exclude="tag:hourly tag:daily tag:as_of tag:by_campaign",
         name="views",
         dagster_dbt_translator=TRANSLATOR,
@@ -102,7 +131,7 @@ def rollup_assets(
         names = [node["name"] for node in _selected(context, dbt)]
         yield from dagster_events(build_views(database.get(), dbt, names), dbt, context)
 
-    return [hourly_models, daily_models, views]
+    return [hourly_models, daily_models, trailing_models, campaign_models, views]
 
 
 def dagster_events(

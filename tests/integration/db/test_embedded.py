@@ -19,6 +19,7 @@ import pytest
 from iris_pipelines.db import embedded
 from iris_pipelines.db.embedded import EmbeddedServer, EmbeddedServerError
 from tests.commands import eventually, finished, python, started
+from tests.servers import is_alive, killed
 
 # What a program does that needs the database; it ends when its standard input does.
 USE_SERVER = """
@@ -72,24 +73,6 @@ def answer(url: str) -> int:
         row = connection.execute("select 42").fetchone()
     assert row is not None
     return int(row[0])
-
-
-def killed(server: EmbeddedServer) -> int:
-    """SIGKILL the postmaster and wait until all of its processes are gone; returns its process id."""
-    pid = server.pid()
-    assert pid is not None
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    for process in family:
-        process.kill()
-    eventually(lambda: not any(is_alive(process.pid) for process in family), "the end of the server's processes")
-    return pid
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_processes_that_start_it_at_once_share_one_server(fresh: EmbeddedServer) -> None:

@@ -146,6 +146,7 @@ def test_what_reaches_over_days_is_due_as_far_as_it_reaches_and_when_the_day_is_
 def test_a_consumer_that_stands_on_other_things_now_is_built_anew(database: Database) -> None:
     insert_event(database, NOW - 3 * HOUR)
     register_consumers(database, {"analytics.mart": Consumer(Grain.DAY)})
+    assert plan_stale(database, now=NOW) != []
     with database.transaction() as connection:
         connection.execute("delete from iris.stale_hours")
     register_consumers(database, {"analytics.mart": Consumer(Grain.DAY)})
