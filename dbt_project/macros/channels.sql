@@ -1,0 +1,43 @@
+{# What the marts of channels, providers and costs share. #}
+
+
+{# The types of event that messaging metrics are about; other well-formed types count in row existence and cost only. #}
+{% macro messaging_types() -%}
+    {{ return([
+        'message.queued',
+        'message.sending',
+        'message.sent',
+        'message.delivered',
+        'message.failed',
+        'message.opened',
+        'link.clicked',
+        'call.answered',
+        'conversion',
+        'email.hard_bounce',
+        'email.soft_bounce',
+        'email.complaint',
+        'message.unsubscribed',
+    ]) }}
+{%- endmacro %}
+
+
+{# Whether messaging metrics are about events of this type. #}
+{% macro is_messaging(event_type) -%}
+    {{ event_type }} in (
+        {%- for type in messaging_types() %}
+            '{{ type }}'{{ "," if not loop.last }}
+        {%- endfor %}
+        )
+{%- endmacro %}
+
+
+{# The mean of whole milliseconds from their sum and count, rounded half away from zero; NULL when there are none. #}
+{% macro mean_ms(total, count) -%}
+    round(({{ total }})::numeric / nullif({{ count }}, 0))::bigint
+{%- endmacro %}
+
+
+{# The mean of costs from their sum and count, with 6 decimals; NULL when there are none. #}
+{% macro mean_cost(total, count) -%}
+    round({{ total }} / nullif({{ count }}, 0), 6)
+{%- endmacro %}

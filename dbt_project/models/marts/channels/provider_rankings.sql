@@ -1,0 +1,104 @@
+{{ config(materialized='windowed') }}
+
+with
+
+activity as (
+
+    select * from {{ ref('int_channel_activity_daily') }}
+    where provider <> 'unknown'
+
+),
+
+delivery_times as (
+
+    select * from {{ ref('int_delivery_times_daily') }}
+    where provider <> 'unknown'
+
+),
+
+spans as (
+
+    select
+        dates.as_of_date,
+        windows.window_days,
+        dates.as_of_date - (windows.window_days - 1) as first_date
+
+    from {{ dates_in_window() }} as dates (as_of_date)
+    cross join (values (7), (30)) as windows (window_days)
+
+),
+
+totals as (
+
+    select
+        activity.tenant_id,
+        spans.as_of_date,
+        spans.window_days,
+        activity.channel,
+        activity.provider,
+        sum(activity.messages_sent)::bigint as total_sent,
+        sum(activity.messages_delivered)::bigint as total_delivered,
+        sum(activity.messages_failed)::bigint as total_failed,
+        sum(activity.messaging_events)::bigint as total_events,
+        sum(activity.messaging_successes)::bigint as successful_events,
+        {{ mean_ms('sum(activity.delivery_time_ms)', 'sum(activity.delivery_times)') }} as avg_delivery_time_ms,
+        sum(activity.messaging_cost) as total_cost,
+        {{ mean_cost('sum(activity.messaging_cost)', 'sum(activity.messaging_costs)') }} as avg_cost_per_message
+
+    from spans
+    inner join activity on activity.date between spans.first_date and spans.as_of_date
+    group by activity.tenant_id, spans.as_of_date, spans.window_days, activity.channel, activity.provider
+    having sum(activity.messaging_events) > 0
+
+),
+
+buckets as (
+
+    select
+        delivery_times.tenant_id,
+        spans.as_of_date,
+        spans.window_days,
+        delivery_times.channel,
+        delivery_times.provider,
+        delivery_times.bucket,
+        sum(delivery_times.deliveries) as deliveries
+
+    from spans
+    inner join delivery_times on delivery_times.date between spans.first_date and spans.as_of_date
+    group by
+        delivery_times.tenant_id,
+        spans.as_of_date,
+        spans.window_days,
+        delivery_times.channel,
+        delivery_times.provider,
+        delivery_times.bucket
+
+),
+
+percentiles as (
+
+    {{ percentiles_of_buckets(
+        'buckets', ['tenant_id', 'as_of_date', 'window_days', 'channel', 'provider'], percentages=[95]
+    ) }}
+
+),
+
+scored as (
+
+    {{ provider_scores('totals') }}
+
+),
+
+final as (
+
+    select
+        scored.*,
+        percentiles.p95_delivery_time_ms,
+        now() as computed_at
+
+    from scored
+    left join percentiles using (tenant_id, as_of_date, window_days, channel, provider)
+
+)
+
+select * from final
