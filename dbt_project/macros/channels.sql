@@ -41,3 +41,9 @@
 {% macro mean_cost(total, count) -%}
     round({{ total }} / nullif({{ count }}, 0), 6)
 {%- endmacro %}
+
+
+{# A provider's words for a failure, 'unknown' where it has none; cut off where an index would end. #}
+{% macro error_words(column, length) -%}
+    coalesce(nullif(left({{ column }}, {{ length }}), ''), 'unknown')
+{%- endmacro %}

@@ -171,3 +171,83 @@ def _totals(provider: str, events: Sequence[Row]) -> ProviderTotals:
 def days(first: date, last: date) -> list[date]:
     """The days from the first to the last."""
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def channels(events: Sequence[Row]) -> dict[Key, Row]:
+    """What `channel_daily` must hold."""
+    found = {}
+    for key, members in grouped(events, "tenant_id", "date", "channel").items():
+        ordered = times(members)
+        found[key] = {
+            **_rated(members),
+            **{f"p{share}_delivery_time_ms": percentile(ordered, share / 100) for share in (50, 95, 99)},
+            "unique_recipients": _contacts(members),
+            "unique_opens": _contacts(of(members, "message.opened")),
+            "unique_clicks": _contacts(of(members, "link.clicked")),
+        }
+    return found
+
+
+def channel_providers(events: Sequence[Row]) -> dict[Key, Row]:
+    """What `channel_provider_daily` must hold."""
+    return {
+        key: _rated(members) for key, members in grouped(events, "tenant_id", "date", "channel", "provider").items()
+    }
+
+
+def errors(events: Sequence[Row]) -> dict[Key, Row]:
+    """What `channel_errors_daily` must hold."""
+    found: defaultdict[Key, int] = defaultdict(int)
+    for event in of(events, "message.failed"):
+        code, message = (event["error_code"] or "unknown")[:100], (event["error_message"] or "unknown")[:400]
+        found[event["tenant_id"], event["date"], event["channel"], event["provider"], code, message] += 1
+    return {key: {"failures": failures} for key, failures in found.items()}
+
+
+def quality(events: Sequence[Row]) -> dict[Key, Row]:
+    """What `delivery_quality_daily` must hold."""
+    found = {}
+    for key, members in grouped(events, "tenant_id", "date", "channel").items():
+        counts, ordered = volumes(members), times(members)
+        sent, delivered = counts["messages_sent"], counts["messages_delivered"]
+        found[key] = {
+            **{f"total_{name}": counts[f"messages_{name}"] for name in ("sent", "delivered", "failed")},
+            **{f"total_{name}": counts[f"messages_{name}"] for name in ("bounced", "complained")},
+            "delivery_rate": rate(delivered, sent),
+            "error_rate": rate(counts["messages_failed"], sent),
+            "avg_delivery_time_ms": mean_time(members),
+            **{f"p{share}_delivery_time_ms": percentile(ordered, share / 100) for share in (50, 95, 99)},
+            "bounce_rate": rate(counts["messages_bounced"], sent),
+            "complaint_rate": rate(counts["messages_complained"], delivered),
+        }
+    return found
+
+
+def daily_costs(events: Sequence[Row]) -> dict[Key, Row]:
+    """What `cost_daily` must hold."""
+    found = {}
+    for key, members in grouped(events, "tenant_id", "date", "channel", "provider").items():
+        total, mean = costs(members)
+        sent = len(of(members, "message.sent"))
+        found[key] = {"messages_sent": sent, "total_cost": total, "avg_cost_per_message": mean}
+    return found
+
+
+def _rated(events: Sequence[Row]) -> Row:
+    row = volumes(events)
+    total, mean = costs(events)
+    return {
+        **row,
+        "delivery_rate": rate(row["messages_delivered"], row["messages_sent"]),
+        "open_rate": rate(row["messages_opened"], row["messages_delivered"]),
+        "click_rate": rate(row["messages_clicked"], row["messages_opened"]),
+        "human_open_rate": rate(row["human_opens"], row["messages_delivered"]),
+        "human_click_rate": rate(row["human_clicks"], row["human_opens"]),
+        "avg_delivery_time_ms": mean_time(events),
+        "total_cost": total,
+        "avg_cost_per_message": mean,
+    }
+
+
+def _contacts(events: Iterable[Row]) -> int:
+    return len({event["contact_id"] for event in events} - {None})
