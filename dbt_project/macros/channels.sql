@@ -47,3 +47,9 @@
 {% macro error_words(column, length) -%}
     coalesce(nullif(left({{ column }}, {{ length }}), ''), 'unknown')
 {%- endmacro %}
+
+
+{# How many messages of a cohort have had a receipt of this kind. #}
+{% macro messages_of(kind) -%}
+    coalesce(sum(messages) filter (where kind = '{{ kind }}'), 0)::bigint
+{%- endmacro %}

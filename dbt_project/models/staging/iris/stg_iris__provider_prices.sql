@@ -1,0 +1,11 @@
+select
+    tenant_id,
+    provider,
+    channel,
+    country,
+    price,
+    currency,
+    valid_from,
+    valid_to
+
+from {{ source('iris', 'provider_prices') }}

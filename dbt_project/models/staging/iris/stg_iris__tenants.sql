@@ -1,0 +1,7 @@
+select
+    id as tenant_id,
+    name,
+    timezone,
+    currency
+
+from {{ source('iris', 'tenants') }}
