@@ -140,18 +140,22 @@
 {%- endmacro %}
 
 
-{# Every day that has events or rows, as far as its hours have closed. #}
+{# Every day that has events or rows, as far as its hours have closed; of rows that reach back, every day that events
+   reach and that is over. #}
 {% macro all_windows(relation, window_column, grain) -%}
     {%- set instant = window_column ~ "::timestamp at time zone 'UTC'" if grain == 'day' else window_column -%}
+    {%- set reach_days = config.get('meta', {}).get('reach_days', 0) -%}
     select
         day as window_start,
         least(day + interval '24 hours', {{ last_closed_hour() }}) as window_end
     from (
-        select {{ floor_to('24 hours', 'timestamp') }} from {{ source('iris', 'analytics_events') }}
+        select {{ floor_to('24 hours', 'timestamp') }} + make_interval(days => ahead.days)
+        from {{ source('iris', 'analytics_events') }}
+        cross join generate_series(0, {{ reach_days }}) as ahead (days)
         union
         select {{ floor_to('24 hours', instant) }} from {{ relation }}
     ) as days (day)
-    where day < {{ last_closed_hour() }}
+    where {{ "day + interval '24 hours' <=" if reach_days else "day <" }} {{ last_closed_hour() }}
 {%- endmacro %}
 
 

@@ -107,3 +107,18 @@ def test_three_lucky_messages_win_the_raw_ranking_and_not_the_adjusted_one(
     assert places == {"lucky": (1, 2), "good": (2, 1)}
     (lucky,) = [row for (*_, days, _, provider), row in rows.items() if (days, provider) == (30, "lucky")]
     assert lucky["composite_score"] == Decimal("79.40")
+
+
+def test_an_analyst_who_calls_dbt_build_gets_every_day_that_events_reach_and_that_is_over(
+    pipeline: Pipeline, database: Database
+) -> None:
+    sent = {"event_type": "message.sent", "channel": "sms", "provider": "twilio"}
+    now = datetime.now(UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    insert(database, MARCH, sent)
+    insert(database, today - DAY, sent)
+    insert(database, today, sent)
+    models = ["stg_iris__events", "int_channel_activity_daily", "int_delivery_times_daily", "provider_rankings"]
+    pipeline.dbt.build(database.url, models).raise_failures()
+    found = {as_of for _, as_of, *_ in recount.stored(database, MART, recount.RANKING_KEY)}
+    assert found == {*recount.days(MARCH.date(), MARCH.date() + timedelta(days=29)), (today - DAY).date()}

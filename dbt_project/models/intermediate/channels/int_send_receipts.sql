@@ -50,19 +50,26 @@ final as (
         on
             sent.tenant_id = firsts.tenant_id
             and sent.message_id = firsts.message_id
-    cross join lateral (
-        values
-        ('sent', sent.sent_date),
-        ('delivered', firsts.delivered_date),
-        ('failed', firsts.failed_date),
-        ('bounced', firsts.bounced_date),
-        ('opened', firsts.opened_date),
-        ('clicked', firsts.clicked_date),
-        ('human_opened', firsts.human_opened_date),
-        ('human_clicked', firsts.human_clicked_date)
-    ) as receipts (kind, date)
+    cross join
+        lateral (
+            values
+            ('sent', sent.sent_date),
+            ('delivered', firsts.delivered_date),
+            ('failed', firsts.failed_date),
+            ('bounced', firsts.bounced_date),
+            ('opened', firsts.opened_date),
+            ('clicked', firsts.clicked_date),
+            ('human_opened', firsts.human_opened_date),
+            ('human_clicked', firsts.human_clicked_date)
+        ) as receipts (kind, date)
     where receipts.date is not null
-    group by 1, 2, 3, 4, 5, 6
+    group by
+        sent.tenant_id,
+        sent.sent_date,
+        sent.channel,
+        sent.provider,
+        receipts.kind,
+        greatest(receipts.date - sent.sent_date, 0)
 
 )
 

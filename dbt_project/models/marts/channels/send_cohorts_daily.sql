@@ -44,13 +44,15 @@ by_days as (
             channel,
             lag_days,
             (select last_day.date from last_day) - sent_date as age_days,
-            case when kind in ('delivered', 'failed', 'opened', 'clicked', 'bounced') then messages else 0 end as messages
+            case when kind in ('delivered', 'failed', 'opened', 'clicked', 'bounced') then messages else 0 end
+                as messages
 
         from {{ ref('int_send_receipts') }}
     ) as receipts
-    cross join lateral (
-        values (receipts.lag_days, receipts.messages, 0), (receipts.age_days, 0, receipts.messages)
-    ) as days (days, after, of_age)
+    cross join
+        lateral (
+            values (receipts.lag_days, receipts.messages, 0), (receipts.age_days, 0, receipts.messages)
+        ) as days (days, after, of_age)
     group by receipts.tenant_id, receipts.channel, days.days
 
 ),
