@@ -23,6 +23,7 @@ from iris_pipelines.simulator.plan import TrafficPlan
 from iris_pipelines.simulator.simulation import simulate
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ingest import IngestBenchmark, gzip_of, parquet_of
+from tests.benchmarks.marts import MartBenchmark
 from tests.benchmarks.orchestration import OrchestrationBenchmark
 from tests.benchmarks.rollups import Ratio, RollupBenchmark, days_from
 
@@ -71,6 +72,7 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
                     (n, _DAY.start, _DAY.end),
                 )
         yield _figure(rollups.against_one_day_alone("analytics_hourly", many), "<= 1.1")
+        yield from MartBenchmark(database, dbt).figures(_DAY)
         pipeline = Pipeline(settings, database)
         try:
             yield from OrchestrationBenchmark(pipeline, database, dbt, settings.home).figures(_DAY, many)
