@@ -91,7 +91,9 @@ def _actions(recipients: Sequence[str]) -> list[dict[str, object]]:
     for each in recipients:
         kind, _, recipient = each.partition(":")
         if kind not in ACTION_TYPES or not recipient.strip():
-            raise InvalidBudget(f"a recipient is email:ada@example.org and the like, not {each!r}; types are {', '.join(ACTION_TYPES)}")
+            raise InvalidBudget(
+                f"a recipient is email:ada@example.org and the like, not {each!r}; types are {', '.join(ACTION_TYPES)}"
+            )
         by_type.setdefault(kind, []).append(recipient.strip())
     return [{"type": kind, "recipients": found} for kind, found in by_type.items()]
 

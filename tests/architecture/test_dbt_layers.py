@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,19 @@ def test_yml_files_are_named_after_their_folder(models: list[Node]) -> None:
     for model in models:
         folder = Path(model["original_file_path"]).parent.name
         assert model["patch_path"].endswith(f"/_{folder}__models.yml"), model["name"]
+
+
+def test_the_metrics_page_has_every_figure_of_channels_delivery_and_finance(models: list[Node]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    rows = set(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    keys = {"tenant_id", "campaign_id", "date", "sent_date", "as_of_date", "window_days", "month", "computed_at"}
+    keys |= {"channel", "provider", "error_code", "error_message"}
+    lacking = [
+        (model["name"], column["name"])
+        for model in models
+        if layer(model) == "marts" and model["fqn"][2] in ("channels", "delivery", "finance")
+        for column in model["columns"].values()
+        if column["name"] not in keys and (column["name"], " ".join(column["description"].split())) not in rows
+    ]
+    assert lacking == []
+    assert len(rows) > 80

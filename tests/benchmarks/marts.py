@@ -1,4 +1,4 @@
-"""What dashboards ask for: the marts against the design guide's queries on the events, 30 days of the largest tenant."""
+"""What dashboards ask for: the marts against the design guide's queries on events, 30 days of the biggest tenant."""
 
 from __future__ import annotations
 
