@@ -31,7 +31,7 @@ check: setup ## everything that reads the code without running it
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 2 iris_pipelines dbt_project
+	$(BIN)/sqlfluff lint --processes 2 iris_pipelines dbt_project/models dbt_project/tests
 	$(BIN)/dbt --quiet --warn-error-options '{"error": ["Deprecations"]}' parse --project-dir dbt_project --profiles-dir dbt_project
 	$(BIN)/dagster definitions validate --workspace workspace.yaml --log-level warning
 

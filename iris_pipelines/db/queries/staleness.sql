@@ -3,9 +3,9 @@
 insert into iris.event_consumers as known (consumer, grain, inputs, reach_days)
 values (:consumer, :grain, :inputs, :reach_days)
 on conflict (consumer) do update
-set grain = excluded.grain, inputs = excluded.inputs, reach_days = excluded.reach_days
-where (known.grain, known.inputs, known.reach_days)
-is distinct from (excluded.grain, excluded.inputs, excluded.reach_days)
+    set grain = excluded.grain, inputs = excluded.inputs, reach_days = excluded.reach_days
+    where (known.grain, known.inputs, known.reach_days)
+    is distinct from (excluded.grain, excluded.inputs, excluded.reach_days)
 returning true;
 
 -- name: mark_all_hours_stale(consumer, reach_days)!
