@@ -4,6 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
+# A proxy between here and the package index is vouched for by the system's certificates, not by those that uv brings.
+ifneq ($(wildcard /etc/ssl/certs/*),)
+export UV_SYSTEM_CERTS := 1
+endif
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := 1
 
