@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from iris_pipelines.settings import Settings
 
 
+_TRAILING_JOB = "trailing_marts_job"
 # In order: the verdicts on opens and clicks come before what counts them.
 _CADENCES = (
     ("machine_verdicts_job", DAY, "%Y-%m-%d"),
     ("hourly_rollups_job", HOUR, "%Y-%m-%d-%H:%M"),
     ("daily_rollups_job", DAY, "%Y-%m-%d"),
+    (_TRAILING_JOB, DAY, "%Y-%m-%d"),
 )
 
 
@@ -120,12 +122,14 @@ def backfill(
 
 
 def run_backfill(pipeline: Pipeline, asked: Window, *, select: str | None = None) -> list[RebuiltRelation]:
-    """Judge the opens and clicks of a range, then rebuild its hours and days: one run for each."""
+    """Judge the opens and clicks of a range, then rebuild its hours, its days, and those over: one run for each."""
     rebuilt: list[RebuiltRelation] = []
     for job, length, key in _CADENCES:
         keys = _selected_assets(pipeline, job, select)
-        if keys:
-            first, last = floor(asked.start, length), floor(asked.end - HOUR, length)
+        # What is as of a day that is over has no partition for a day in progress.
+        last_hour = floor(asked.end, DAY) - HOUR if job == _TRAILING_JOB else asked.end - HOUR
+        first, last = floor(asked.start, length), floor(last_hour, length)
+        if keys and first <= last:
             tags = {
                 "dagster/asset_partition_range_start": f"{first:{key}}",
                 "dagster/asset_partition_range_end": f"{last:{key}}",

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from iris_pipelines.analytics.recount import recount
+from iris_pipelines.cli.pipeline import Pipeline, RebuiltRelation, run_backfill
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import build_defs
@@ -207,3 +208,50 @@ def test_a_failed_run_leaves_one_alert_and_its_windows_stale(
 
     assert run(definitions, instance, "stale_windows_job").success
     assert_exact(database, closed_before=CLOSED)
+
+
+def test_a_backfill_runs_each_cadence_and_leaves_out_what_is_as_of_a_day_in_progress(
+    definitions: dg.Definitions,
+) -> None:
+    class Runs(Pipeline):
+        """Notes the partitions that it is asked for."""
+
+        def __init__(self) -> None:
+            self.definitions = definitions
+            self.asked: dict[str, tuple[str, str]] = {}
+
+        def run(self, job: str, *, tags: dict[str, str] | None = None, **_: object) -> list[RebuiltRelation]:
+            assert tags is not None
+            start, end = (tags[f"dagster/asset_partition_range_{which}"] for which in ("start", "end"))
+            self.asked[job] = start, end
+            return []
+
+    over, in_progress = Runs(), Runs()
+    run_backfill(over, Window(CLOSED - 3 * DAY, CLOSED))
+    assert over.asked == {
+        "machine_verdicts_job": ("2026-11-17", "2026-11-20"),
+        "hourly_rollups_job": ("2026-11-17-15:00", "2026-11-20-14:00"),
+        "daily_rollups_job": ("2026-11-17", "2026-11-20"),
+        "trailing_marts_job": ("2026-11-17", "2026-11-19"),
+    }
+    run_backfill(in_progress, Window(CLOSED - 3 * HOUR, CLOSED), select="provider_rankings,analytics_daily")
+    assert in_progress.asked == {"daily_rollups_job": ("2026-11-20", "2026-11-20")}
+
+
+def test_a_ranking_is_a_partition_of_its_own_and_views_follow(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, database: Database
+) -> None:
+    load(database, NOW - DAY, NOW - 12 * DAY)
+    with database.transaction() as connection:
+        connection.execute("update iris.analytics_events set provider = 'twilio'")
+    assert run(definitions, instance, "daily_rollups_job", partition_key="2026-11-19").success
+    assert run(definitions, instance, "daily_rollups_job", partition_key="2026-11-08").success
+    result = run(definitions, instance, "trailing_marts_job", partition_key="2026-11-19")
+    assert result.success
+    (materialization,) = result.asset_materializations_for_node("trailing_models")
+    assert materialization.metadata["dagster/row_count"].value == 2
+    assert partitions(instance, dg.AssetKey(["analytics", "provider_rankings"])) == {"2026-11-19"}
+    assert run(definitions, instance, "views_job").success
+    with database.transaction() as connection:
+        sent = connection.execute("select sum(messages_sent) from analytics.channel_daily").fetchone()
+    assert sent == (2,)
