@@ -2,7 +2,7 @@ with
 
 sent as (
 
-    select distinct
+    select
         tenant_id,
         date as sent_date,
         channel,
@@ -11,6 +11,7 @@ sent as (
 
     from {{ ref('int_message_activity_daily') }}
     where sent > 0 and message_id is not null
+    group by tenant_id, date, channel, provider, message_id
 
 ),
 
@@ -33,16 +34,21 @@ firsts as (
 
 ),
 
--- What is reported for a day before the sending counts as of the day of the sending.
-final as (
+-- Few messages differ in all of these dates, so there is little left to take apart below.
+alike as (
 
     select
         sent.tenant_id,
         sent.sent_date,
         sent.channel,
         sent.provider,
-        receipts.kind,
-        greatest(receipts.date - sent.sent_date, 0) as lag_days,
+        firsts.delivered_date,
+        firsts.failed_date,
+        firsts.bounced_date,
+        firsts.opened_date,
+        firsts.clicked_date,
+        firsts.human_opened_date,
+        firsts.human_clicked_date,
         count(*) as messages
 
     from sent
@@ -50,26 +56,54 @@ final as (
         on
             sent.tenant_id = firsts.tenant_id
             and sent.message_id = firsts.message_id
-    cross join
-        lateral (
-            values
-            ('sent', sent.sent_date),
-            ('delivered', firsts.delivered_date),
-            ('failed', firsts.failed_date),
-            ('bounced', firsts.bounced_date),
-            ('opened', firsts.opened_date),
-            ('clicked', firsts.clicked_date),
-            ('human_opened', firsts.human_opened_date),
-            ('human_clicked', firsts.human_clicked_date)
-        ) as receipts (kind, date)
-    where receipts.date is not null
     group by
         sent.tenant_id,
         sent.sent_date,
         sent.channel,
         sent.provider,
+        firsts.delivered_date,
+        firsts.failed_date,
+        firsts.bounced_date,
+        firsts.opened_date,
+        firsts.clicked_date,
+        firsts.human_opened_date,
+        firsts.human_clicked_date
+
+),
+
+-- What is reported for a day before the sending counts as of the day of the sending.
+final as (
+
+    select
+        alike.tenant_id,
+        alike.sent_date,
+        alike.channel,
+        alike.provider,
         receipts.kind,
-        greatest(receipts.date - sent.sent_date, 0)
+        greatest(receipts.date - alike.sent_date, 0) as lag_days,
+        sum(alike.messages)::bigint as messages
+
+    from alike
+    cross join
+        lateral (
+            values
+            ('sent', alike.sent_date),
+            ('delivered', alike.delivered_date),
+            ('failed', alike.failed_date),
+            ('bounced', alike.bounced_date),
+            ('opened', alike.opened_date),
+            ('clicked', alike.clicked_date),
+            ('human_opened', alike.human_opened_date),
+            ('human_clicked', alike.human_clicked_date)
+        ) as receipts (kind, date)
+    where receipts.date is not null
+    group by
+        alike.tenant_id,
+        alike.sent_date,
+        alike.channel,
+        alike.provider,
+        receipts.kind,
+        greatest(receipts.date - alike.sent_date, 0)
 
 )
 
