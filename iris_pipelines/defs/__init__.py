@@ -8,6 +8,7 @@ import dagster as dg
 
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
+from iris_pipelines.defs.assets.contacts import contacts
 from iris_pipelines.defs.assets.event_log import event_log
 from iris_pipelines.defs.assets.machines import machine_verdicts, user_agents
 from iris_pipelines.defs.assets.rollups import rollup_assets
@@ -28,6 +29,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             event_log(hours),
             user_agents,
             machine_verdicts(days),
+            contacts,
             *rollup_assets(dbt_project(settings).manifest(), hours, days, closed_days(settings.history_start)),
         ],
         asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
@@ -38,6 +40,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             jobs.campaign_marts_job,
             jobs.machine_verdicts_job,
             jobs.user_agents_job,
+            jobs.contact_scores_job,
             jobs.views_job,
             jobs.stale_windows_job,
             jobs.landing_files_job,
