@@ -22,9 +22,7 @@
         tenant_id,
         as_of_date,
         contact_id,
-        {%- for column, event_type in types_that_earn().items() %}
-        {{ worth(column, event_type) }} as {{ column }}_ninetieths,
-        {%- endfor %}
+        {{ parts_of_types() }},
         {{ worth('machine_opened', 'message.opened') }} + {{ worth('machine_clicked', 'link.clicked') }}
         as machine_ninetieths,
         -- Hardly any contact has events but none that earns points: only for these, the days before are looked up.
@@ -41,6 +39,14 @@
 
     from {{ weighed }} as weighed
     group by tenant_id, as_of_date, contact_id
+{%- endmacro %}
+
+
+{# What each type of event is worth to a contact. #}
+{% macro parts_of_types() -%}
+    {%- for column, event_type in types_that_earn().items() -%}
+        {{ worth(column, event_type) }} as {{ column }}_ninetieths{{ ',' if not loop.last }}
+    {% endfor -%}
 {%- endmacro %}
 
 
@@ -63,12 +69,17 @@
     ({{ in_points('converted') }})::integer as engagement_score,
     {{ engagement_level(in_points('converted')) }} as engagement_level,
     (({{ sum_up_to('converted') }} - machine_ninetieths + 45) / 90)::integer as human_score,
-    {%- for column in types_that_earn() %}
-    {{ exact_points(column) }}
-    {%- if not loop.first %} - {{ exact_points(loop.previtem) }}{% endif %} as
-    {{ {'converted': 'conversion'}.get(column, column) }}_points,
-    {%- endfor %}
+    {{ points_of_types() }},
     last_engagement_at
+{%- endmacro %}
+
+
+{# The part of each type in the score before rounding. #}
+{% macro points_of_types() -%}
+    {%- for column in types_that_earn() -%}
+        {{ exact_points(column) }}{{ ' - ' ~ exact_points(loop.previtem) if not loop.first }}
+        as {{ {'converted': 'conversion'}.get(column, column) }}_points{{ ',' if not loop.last }}
+    {% endfor -%}
 {%- endmacro %}
 
 
@@ -115,9 +126,9 @@
     create function analytics.engagement_as_of (
         as_of date, of_tenant uuid default null, of_contact uuid default null
     ) returns table (
-        {%- for column in model.columns.values() %}
+    {%- for column in model.columns.values() %}
         {{ column.name }} {{ column.data_type }}{{ ',' if not loop.last }}
-        {%- endfor %}
+    {%- endfor %}
     )
     language plpgsql stable security definer rows 100000
     set search_path = pg_catalog, pg_temp

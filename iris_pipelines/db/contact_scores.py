@@ -38,7 +38,7 @@ def write_contact_scores(db: Database, *, now: datetime) -> WrittenScores | None
     as_of = (today - DAY).date()
     with db.transaction() as connection:
         queries().lock_contact_scores(connection)
-        if not queries().scores_can_be_written(connection, as_of=as_of):
+        if not queries().scores_can_be_written(connection, closed_before=today):
             return None
         days = [day for (day,) in queries().take_days_of_scores(connection, closed_before=today)]
         if not days:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
-from iris_pipelines.defs.assets.contacts import contacts
+from iris_pipelines.defs.assets.contacts import contacts, seen_contacts
 from iris_pipelines.defs.assets.event_log import event_log
 from iris_pipelines.defs.assets.machines import machine_verdicts, user_agents
 from iris_pipelines.defs.assets.rollups import rollup_assets
@@ -30,6 +30,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             user_agents,
             machine_verdicts(days),
             contacts,
+            seen_contacts,
             *rollup_assets(dbt_project(settings).manifest(), hours, days, closed_days(settings.history_start)),
         ],
         asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],

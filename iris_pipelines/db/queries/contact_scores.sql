@@ -1,20 +1,23 @@
--- name: scores_can_be_written(as_of)$
--- Whether the scores as of a day are there and equal the events.
+-- name: scores_can_be_written(closed_before)$
+-- Whether the scores of all days before an instant are there and equal the events.
 select
     to_regclass('analytics.engagement_scores') is not null
     and not exists (
-        select from iris.stale_hours
+        select
+        from iris.stale_hours
         where
-            consumer in ('analytics_intermediate.int_contact_points_daily', 'analytics_intermediate.int_engagement_parts')
-            and hour < (cast(:as_of as date) + 1)::timestamp at time zone 'UTC'
+            consumer in (
+                'analytics_intermediate.int_contact_points_daily',
+                'analytics_intermediate.int_engagement_parts'
+            )
+            and hour < :closed_before
     );
 
 -- name: scores_are_due(closed_before)$
 -- Whether something happened that the scores of contacts do not show yet, on a day that is over.
-select exists (
-    select from iris.stale_hours
-    where consumer = 'iris.contacts' and hour < :closed_before
-);
+select count(*) > 0
+from iris.stale_hours
+where consumer = 'iris.contacts' and hour < :closed_before;
 
 -- name: lock_contact_scores()$
 -- One at a time writes them, until the end of the transaction.
@@ -39,7 +42,7 @@ with replaced as (
         points.tenant_id,
         points.contact_id
     from analytics_intermediate.int_contact_points_daily as points
-    where points.date = any(cast(:days as date[]))
+    where points.date = any(:days::date[])
 ),
 
 due as (
@@ -52,8 +55,8 @@ due as (
             when
                 replaced.contact_id is not null
                 or contacts.engagement_score <> 0
-                or (contacts.last_engagement_at at time zone 'UTC')::date = any(cast(:days as date[]))
-                or (contacts.last_engagement_at is null and date '2000-01-01' = any(cast(:days as date[])))
+                or (contacts.last_engagement_at at time zone 'UTC')::date = any(:days::date[])
+                or (contacts.last_engagement_at is null and date '2000-01-01' = any(:days::date[]))
                 then
                     (
                         select max(points.last_engagement_at)
@@ -61,7 +64,7 @@ due as (
                         where
                             points.tenant_id = contacts.tenant_id
                             and points.contact_id = contacts.id
-                            and points.date <= cast(:as_of as date)
+                            and points.date <= :as_of::date
                     )
             else contacts.last_engagement_at
         end as last_engagement_at
@@ -70,7 +73,7 @@ due as (
         on
             contacts.tenant_id = scores.tenant_id
             and contacts.id = scores.contact_id
-            and scores.as_of_date = cast(:as_of as date)
+            and scores.as_of_date = :as_of::date
     left join replaced
         on contacts.tenant_id = replaced.tenant_id and contacts.id = replaced.contact_id
 )

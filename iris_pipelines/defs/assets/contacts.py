@@ -9,6 +9,17 @@ CONTACTS = dg.AssetKey(["iris", "contacts"])
 SCORES = dg.AssetKey(["analytics", "engagement_scores"])
 
 
+seen_contacts = dg.AssetSpec(
+    ["iris", "seen_contacts"],
+    deps=[dg.AssetKey(["analytics_intermediate", "int_contact_points_daily"])],
+    group_name="iris",
+    owners=["team:data"],
+    kinds={"postgres"},
+    description="Contacts that events have named, with the day of the first event; kept up as scores are rebuilt.",
+    metadata={"dagster/table_name": "iris.seen_contacts"},
+)
+
+
 @dg.asset(key=CONTACTS, deps=[SCORES], group_name="iris", owners=["team:data"], kinds={"postgres"})
 def contacts(
     database: dg.ResourceParam[DatabaseResource], clock: dg.ResourceParam[Clock]

@@ -1,6 +1,7 @@
 """dbt models as assets, a definition per cadence: by hour, by day, as of a day that is over, by campaign; and views."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -8,11 +9,19 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from iris_pipelines.db.staleness import Grain
-from iris_pipelines.defs.dbt import DbtBuild, DbtProject
+from iris_pipelines.defs.dbt import PROJECT_FOLDER, DbtBuild, DbtProject
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import Model, RebuildPlan, build_views, closed_part, rebuild, rebuilt_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource
 from iris_pipelines.domain.windows import Window
+
+# How old the newest rows may be, by the tag that says when a model is rebuilt: warned of, and failed. Campaigns are
+# rebuilt when something happened to them, and views are never stale: these have no such policy.
+_FRESHNESS = {
+    "hourly": dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_window=timedelta(hours=4)),
+    "daily": dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=30)),
+    "as_of": dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=30)),
+}
 
 
 class IrisDbtTranslator(DagsterDbtTranslator):
@@ -27,6 +36,23 @@ class IrisDbtTranslator(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The innermost folder."""
         return str(dbt_resource_props["fqn"][-2])
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
+        """Those of the model, and its layer, to filter by: staging, intermediate or marts."""
+        return {**super().get_tags(dbt_resource_props), "iris/layer": str(dbt_resource_props["fqn"][1])}
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
+        """Beside what dagster-dbt says of a model: how fresh it has to be, and where its file is."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        model = manifest["nodes"].get(unique_id)
+        if model is None or model["resource_type"] != "model":
+            return spec
+        file = dg.LocalFileCodeReference(file_path=str(PROJECT_FOLDER / model["original_file_path"]))
+        references = {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[file])}
+        policies = [_FRESHNESS[tag] for tag in model["tags"] if tag in _FRESHNESS]
+        return spec.merge_attributes(metadata=references).replace_attributes(
+            freshness_policy=next(iter(policies), None)
+        )
 
     def get_partition_mapping(
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]

@@ -26,7 +26,7 @@ in_reach as (
     from dates
     inner join {{ points }} as points on points.date between dates.as_of_date - 89 and dates.as_of_date
     where
-        (select count(*) from dates) > 0
+        (select count(kept.as_of_date) from dates as kept) > 0
         and points.date between {{ first_day(range) }} - 89 and {{ last_day(range) }}
 
 ),

@@ -74,7 +74,7 @@ begin
 end
 $$;
 comment on function iris.see_contacts() is
-'Brings iris.seen_contacts up to date with the days of int_contact_points_daily that were replaced since the last time.';
+'Brings iris.seen_contacts up to date with the days of int_contact_points_daily that were replaced since then.';
 
 -- A new contact is due the score that its events have earned already. The note stands at a day before all history.
 create function iris.note_new_contacts() returns trigger
