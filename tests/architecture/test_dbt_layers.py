@@ -64,12 +64,26 @@ def test_staging_is_one_view_a_source_and_the_only_door_to_it(models: list[Node]
             assert sources == [], model["name"]
 
 
-def test_marts_have_enforced_contracts_with_a_primary_key_that_begins_with_the_tenant(models: list[Node]) -> None:
+def test_marts_have_enforced_contracts_with_a_key_that_begins_with_the_tenant(
+    manifest: Node, models: list[Node]
+) -> None:
+    """A table's is its primary key; a view cannot have one, and a test says what is unique in it."""
+    grains = {
+        node["attached_node"]: node["test_metadata"]["kwargs"]["columns"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and node["test_metadata"]["name"] == "unique_grain"
+    }
     for model in models:
         if layer(model) == "marts":
             assert model["contract"]["enforced"], model["name"]
-            (key,) = [each for each in model["constraints"] if each["type"] == "primary_key"]
-            assert key["columns"][0] == next(iter(model["columns"])) == "tenant_id", model["name"]
+            if model["config"]["materialized"] == "view":
+                assert model["constraints"] == [], model["name"]
+                key = grains[model["unique_id"]]
+            else:
+                (constraint,) = [each for each in model["constraints"] if each["type"] == "primary_key"]
+                key = constraint["columns"]
+            assert key[0] == next(iter(model["columns"])) == "tenant_id", model["name"]
+            assert set(key) <= model["columns"].keys(), model["name"]
 
 
 def test_every_model_source_and_column_is_described(manifest: Node, models: list[Node]) -> None:
