@@ -1,5 +1,6 @@
 """dbt models as assets, a definition per cadence: by hour, by day, as of a day that is over, by campaign; and views."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -40,19 +41,6 @@ class IrisDbtTranslator(DagsterDbtTranslator):
     def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
         """Those of the model, and its layer, to filter by: staging, intermediate or marts."""
         return {**super().get_tags(dbt_resource_props), "iris/layer": str(dbt_resource_props["fqn"][1])}
-
-    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
-        """Beside what dagster-dbt says of a model: how fresh it has to be, and where its file is."""
-        spec = super().get_asset_spec(manifest, unique_id, project)
-        model = manifest["nodes"].get(unique_id)
-        if model is None or model["resource_type"] != "model":
-            return spec
-        file = dg.LocalFileCodeReference(file_path=str(PROJECT_FOLDER / model["original_file_path"]))
-        references = {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[file])}
-        policies = [_FRESHNESS[tag] for tag in model["tags"] if tag in _FRESHNESS]
-        return spec.merge_attributes(metadata=references).replace_attributes(
-            freshness_policy=next(iter(policies), None)
-        )
 
     def get_partition_mapping(
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
@@ -157,7 +145,21 @@ def rollup_assets(
         names = [node["name"] for node in _selected(context, dbt)]
         yield from dagster_events(build_views(database.get(), dbt, names), dbt, context)
 
-    return [hourly_models, daily_models, trailing_models, campaign_models, views]
+    models = (hourly_models, daily_models, trailing_models, campaign_models, views)
+    return [each.map_asset_specs(lambda spec: _with_freshness_and_file(spec, manifest)) for each in models]
+
+
+def _with_freshness_and_file(spec: dg.AssetSpec, manifest: Mapping[str, Any]) -> dg.AssetSpec:
+    """Beside what dagster-dbt says of a model: how fresh it has to be, and where its file is."""
+    model = manifest["nodes"][spec.metadata["dagster_dbt/unique_id"]]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Class `.*CodeReference", dg.BetaWarning)
+        file = dg.LocalFileCodeReference(file_path=str(PROJECT_FOLDER / model["original_file_path"]))
+        references = dg.CodeReferencesMetadataValue(code_references=[file])
+    policies = [_FRESHNESS[tag] for tag in model["tags"] if tag in _FRESHNESS]
+    return spec.merge_attributes(metadata={"dagster/code_references": references}).replace_attributes(
+        freshness_policy=policies[0] if policies else None
+    )
 
 
 def dagster_events(
