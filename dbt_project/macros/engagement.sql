@@ -154,9 +154,18 @@
 {%- endmacro %}
 
 
-{# Scores that are no longer kept as rows. #}
+{# Scores that are no longer kept. Their dates are looked up in the index: a scan would read all rows. #}
 {% macro forget_scores() -%}
-    delete from {{ this }} as scores
-    using (select max(date) as date from {{ ref('int_contact_points_daily') }}) as newest
-    where not {{ is_kept('scores.as_of_date', 'newest.date') }}
+    {%- set newest_date = '(select max(date) from ' ~ ref('int_contact_points_daily') ~ ')' -%}
+    select set_config('enable_seqscan', 'off', true);
+    delete from {{ this }}
+    where as_of_date = any(
+        array(
+            select days.day::date
+            from generate_series(
+                (select min(as_of_date) from {{ this }})::timestamp, {{ newest_date }}::timestamp, interval '1 day'
+            ) as days (day)
+            where not {{ is_kept('days.day::date', newest_date) }}
+        )
+    )
 {%- endmacro %}
