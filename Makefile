@@ -39,6 +39,11 @@ check: setup ## everything that reads the code without running it
 	$(BIN)/dbt --quiet --warn-error-options '{"error": ["Deprecations"]}' parse --project-dir dbt_project --profiles-dir dbt_project
 	$(BIN)/dagster definitions validate --workspace workspace.yaml --log-level warning
 
+docs: setup ## every model, column, test and reader on one page
+	@$(BIN)/iris db upgrade
+	@$(BIN)/iris dbt docs generate --static --quiet
+	@echo "open dbt_project/target/static_index.html"
+
 bench: setup ## every benchmark: ratios against a baseline of the same run
 	@$(BIN)/iris bench
 

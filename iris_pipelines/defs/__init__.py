@@ -8,6 +8,7 @@ import dagster as dg
 
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
+from iris_pipelines.defs.assets.contacts import CONTACTS, contacts, seen_contacts
 from iris_pipelines.defs.assets.event_log import EVENT_LOG, event_log
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS, machine_verdicts, user_agents
 from iris_pipelines.defs.assets.platform_tables import platform_tables
@@ -30,7 +31,9 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             event_log(hours),
             user_agents,
             machine_verdicts(days),
-            *platform_tables(manifest, known={EVENT_LOG, USER_AGENTS, MACHINE_VERDICTS}),
+            contacts,
+            seen_contacts,
+            *platform_tables(manifest, known={EVENT_LOG, USER_AGENTS, MACHINE_VERDICTS, CONTACTS, seen_contacts.key}),
             *rollup_assets(manifest, hours, days, closed_days(settings.history_start)),
         ],
         asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
@@ -41,6 +44,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             jobs.campaign_marts_job,
             jobs.machine_verdicts_job,
             jobs.user_agents_job,
+            jobs.contact_scores_job,
             jobs.views_job,
             jobs.stale_windows_job,
             jobs.landing_files_job,

@@ -7,10 +7,12 @@ from typing import Any
 import dagster as dg
 
 from iris_pipelines.analytics.recount import recount
+from iris_pipelines.db.contact_scores import write_contact_scores
 from iris_pipelines.db.database import Database, queries
 from iris_pipelines.db.event_partitions import compact_primary_keys, maintain_partitions
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs.announcements import announce
+from iris_pipelines.defs.assets import contacts
 from iris_pipelines.defs.assets.event_log import EVENT_LOG
 from iris_pipelines.defs.assets.machines import announcements
 from iris_pipelines.defs.assets.rollups import dagster_events
@@ -50,6 +52,7 @@ def rebuild_stale_windows(
         done.build.raise_failures()
         if plan.grain in ROLLUPS and ".".join(ROLLUPS[plan.grain].path) in {each.relation for each in plan.models}:
             _check(context, db, plan)
+    announce(context, contacts.announcements(write_contact_scores(db, now=now)))
 
 
 @dg.op

@@ -134,10 +134,19 @@ def plan_rebuilds(db: Database, models: Sequence[Model], *, now: datetime) -> li
     for missing in _missing_tables(db, models):
         if missing not in planned:
             together[missing.grain, ()].append(missing)
+            planned.add(missing)
     plans = [
-        RebuildPlan(grain, _with_dependents(found, models), windows) for (grain, windows), found in together.items()
+        RebuildPlan(grain, _with_dependents(ready, models), windows)
+        for (grain, windows), found in together.items()
+        if (ready := [model for model in found if not _waits_for_others(model, found, planned)])
     ]
     return sorted(plans, key=lambda plan: list(Grain).index(plan.grain))
+
+
+def _waits_for_others(model: Model, together: Sequence[Model], planned: Collection[Model]) -> bool:
+    """Whether it stands on a model of its grain of which other windows are rebuilt first; there is a next round."""
+    first = {each.relation for each in planned if each.grain is model.grain and each not in together}
+    return not first.isdisjoint(model.consumer.inputs)
 
 
 def _with_dependents(planned: Sequence[Model], models: Sequence[Model]) -> tuple[Model, ...]:

@@ -73,3 +73,16 @@ def test_the_reviewed_list_of_assets_schedules_and_sensors_is_current(
     ]
     snapshot = Path(__file__).with_name("definitions.txt")
     assert "\n".join(lines) + "\n" == snapshot.read_text(), f"review the change, then write it to {snapshot.name}"
+
+
+def test_models_show_their_columns_layer_and_file_and_how_fresh_they_have_to_be(assets: list[dg.AssetSpec]) -> None:
+    models = [spec for spec in assets if "dbt" in spec.kinds]
+    assert models
+    for spec in models:
+        assert spec.tags["iris/layer"] in ("staging", "intermediate", "marts"), spec.key
+        assert all(column.description for column in spec.metadata["dagster/column_schema"].columns), spec.key
+        (file,) = spec.metadata["dagster/code_references"].code_references
+        assert Path(file.file_path).name == f"{spec.key.path[-1]}.sql", spec.key
+        assert Path(file.file_path).exists(), spec.key
+        is_built_by_time = not {"hourly", "daily", "as_of"}.isdisjoint(spec.tags)
+        assert (spec.freshness_policy is not None) == is_built_by_time, spec.key

@@ -6,6 +6,7 @@ from pathlib import Path
 from typer.main import get_command
 
 from iris_pipelines.cli import app
+from iris_pipelines.domain.engagement import POINTS
 from iris_pipelines.domain.metrics import METRICS
 from iris_pipelines.settings import Settings
 
@@ -34,21 +35,39 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert broken == []
 
 
-def test_every_model_says_of_a_metric_what_the_registry_says() -> None:
+def described_in_models() -> dict[str, str]:
+    """The doc blocks of dbt, which columns refer to, by name."""
     blocks = "".join(page.read_text() for page in sorted((ROOT / "dbt_project/models").rglob("*__docs.md")))
-    described = dict(re.findall(r"{% docs (\w+) %}\n(.*?)\n{% enddocs %}", blocks, re.DOTALL))
-    assert {name: " ".join(described[name].split()) for name in METRICS if name in described} == {
-        name: metric.description for name, metric in METRICS.items() if name in described
-    }
-    assert "messages_sent" in described
+    described = re.findall(r"{% docs (\w+) %}\n(.*?)\n{% enddocs %}", blocks, re.DOTALL)
+    assert len(described) == len(dict(described))
+    return {name: " ".join(text.split()) for name, text in described}
+
+
+def said_on_the_page() -> set[tuple[str, str]]:
+    """The names and meanings in docs/metrics.md; a mart may use a name for something of its own."""
+    return set(re.findall(r"^\| `(\w+)` \| (.*) \|$", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
+
+
+def test_every_model_says_of_a_metric_what_the_registry_says() -> None:
+    described = described_in_models()
+    shared = METRICS.keys() & described.keys()
+    assert {name: described[name] for name in shared} == {name: METRICS[name].description for name in shared}
+    assert {"messages_sent", "delivery_rate", "unique_opens", "p95_delivery_time_ms", "total_cost"} <= shared
+
+
+def test_the_metrics_page_says_of_every_metric_what_the_registry_says() -> None:
+    defined = {(name, metric.description) for name, metric in METRICS.items()}
+    assert sorted(defined - said_on_the_page()) == []
 
 
 def test_the_metrics_page_says_what_the_models_say() -> None:
-    blocks = (ROOT / "dbt_project/models/marts/rollups/_rollups__docs.md").read_text()
-    described = dict(re.findall(r"{% docs (\w+) %}\n(.*?)\n{% enddocs %}", blocks, re.DOTALL))
-    of_rollups, *_ = (ROOT / "docs/metrics.md").read_text().partition("\n## Channels")
-    page = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", of_rollups, re.MULTILINE))
-    assert described
-    assert {name: page.get(name) for name in described} == {
-        name: " ".join(text.split()) for name, text in described.items()
-    }
+    described = described_in_models()
+    for file in ("marts/rollups/_rollups__docs.md", "marts/contacts/_contacts__docs.md"):
+        names = re.findall(r"{% docs (\w+) %}", (ROOT / "dbt_project/models" / file).read_text())
+        assert names
+        assert sorted({(name, described[name]) for name in names} - said_on_the_page()) == []
+
+
+def test_the_engagement_page_lists_the_points_that_events_earn() -> None:
+    rows = re.findall(r"^\| `([a-z.]+)` \| (\d+) \|$", (ROOT / "docs/engagement.md").read_text(), re.MULTILINE)
+    assert {event_type: int(points) for event_type, points in rows} == POINTS

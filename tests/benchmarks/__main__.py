@@ -21,6 +21,7 @@ from iris_pipelines.settings import Settings
 from iris_pipelines.simulator.files import Compression, FileFormat, write_simulation
 from iris_pipelines.simulator.plan import TrafficPlan
 from iris_pipelines.simulator.simulation import simulate
+from tests.benchmarks.engagement import EngagementBenchmark
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ingest import IngestBenchmark, gzip_of, parquet_of
 from tests.benchmarks.marts import MartBenchmark
@@ -73,6 +74,7 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
                 )
         yield _figure(rollups.against_one_day_alone("analytics_hourly", many), "<= 1.1")
         yield from MartBenchmark(database, dbt).figures(_DAY)
+        yield from EngagementBenchmark(database, dbt).figures(events_per_day, _DAY, 30)
         pipeline = Pipeline(settings, database)
         try:
             yield from OrchestrationBenchmark(pipeline, database, dbt, settings.home).figures(_DAY, many)

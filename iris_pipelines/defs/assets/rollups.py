@@ -1,6 +1,8 @@
 """dbt models as assets, a definition per cadence: by hour, by day, as of a day that is over, by campaign; and views."""
 
+import warnings
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -8,11 +10,19 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from iris_pipelines.db.staleness import Grain
-from iris_pipelines.defs.dbt import DbtBuild, DbtProject
+from iris_pipelines.defs.dbt import PROJECT_FOLDER, DbtBuild, DbtProject
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import Model, RebuildPlan, build_views, closed_part, rebuild, rebuilt_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource
 from iris_pipelines.domain.windows import Window
+
+# How old the newest rows may be, by the tag that says when a model is rebuilt: warned of, and failed. Campaigns are
+# rebuilt when something happened to them, and views are never stale: these have no such policy.
+_FRESHNESS = {
+    "hourly": dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_window=timedelta(hours=4)),
+    "daily": dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=30)),
+    "as_of": dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=30)),
+}
 
 
 class IrisDbtTranslator(DagsterDbtTranslator):
@@ -27,6 +37,10 @@ class IrisDbtTranslator(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The innermost folder."""
         return str(dbt_resource_props["fqn"][-2])
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
+        """Those of the model, and its layer, to filter by: staging, intermediate or marts."""
+        return {**super().get_tags(dbt_resource_props), "iris/layer": str(dbt_resource_props["fqn"][1])}
 
     def get_partition_mapping(
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
@@ -131,7 +145,21 @@ def rollup_assets(
         names = [node["name"] for node in _selected(context, dbt)]
         yield from dagster_events(build_views(database.get(), dbt, names), dbt, context)
 
-    return [hourly_models, daily_models, trailing_models, campaign_models, views]
+    models = (hourly_models, daily_models, trailing_models, campaign_models, views)
+    return [each.map_asset_specs(lambda spec: _with_freshness_and_file(spec, manifest)) for each in models]
+
+
+def _with_freshness_and_file(spec: dg.AssetSpec, manifest: Mapping[str, Any]) -> dg.AssetSpec:
+    """Beside what dagster-dbt says of a model: how fresh it has to be, and where its file is."""
+    model = manifest["nodes"][spec.metadata["dagster_dbt/unique_id"]]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Class `.*CodeReference", dg.BetaWarning)
+        file = dg.LocalFileCodeReference(file_path=str(PROJECT_FOLDER / model["original_file_path"]))
+        references = dg.CodeReferencesMetadataValue(code_references=[file])
+    policies = [_FRESHNESS[tag] for tag in model["tags"] if tag in _FRESHNESS]
+    return spec.merge_attributes(metadata={"dagster/code_references": references}).replace_attributes(
+        freshness_policy=policies[0] if policies else None
+    )
 
 
 def dagster_events(

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from iris_pipelines.db.contact_scores import scores_are_due
 from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.defs.jobs import stale_windows_job
 from iris_pipelines.defs.rebuilds import plan_rebuilds, rebuilt_models
@@ -30,7 +31,7 @@ def late_events_sensor(
         return dg.SkipReason("a rebuild is at work")
     db, now = database.get(), clock.now()
     plans = plan_rebuilds(db, rebuilt_models(dbt.manifest()), now=now)
-    if not plans and not unjudged_windows(db, now=now):
+    if not plans and not unjudged_windows(db, now=now) and not scores_are_due(db, now=now):
         return dg.SkipReason("every rollup equals the event log")
     windows = sum(len(plan.windows) for plan in plans)
     return dg.RunRequest(tags={"iris/stale_windows": str(windows)})

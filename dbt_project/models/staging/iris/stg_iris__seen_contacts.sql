@@ -1,0 +1,6 @@
+select
+    tenant_id,
+    contact_id,
+    first_date
+
+from {{ source('iris', 'seen_contacts') }}
