@@ -10,6 +10,7 @@ from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
 from iris_pipelines.defs.assets.event_log import event_log
 from iris_pipelines.defs.assets.machines import machine_verdicts, user_agents
+from iris_pipelines.defs.assets.platform_tables import platform_tables
 from iris_pipelines.defs.assets.rollups import rollup_assets
 from iris_pipelines.defs.checks import recount_check
 from iris_pipelines.defs.partitions import closed_days, daily, hourly
@@ -23,12 +24,14 @@ from iris_pipelines.settings import Settings
 def build_defs(settings: Settings, resources: Mapping[str, object] | None = None) -> dg.Definitions:
     """Assemble the code location; a test passes its fakes by resource name."""
     hours, days = hourly(settings.history_start), daily(settings.history_start)
+    manifest = dbt_project(settings).manifest()
     return dg.Definitions(
         assets=[
             event_log(hours),
             user_agents,
             machine_verdicts(days),
-            *rollup_assets(dbt_project(settings).manifest(), hours, days, closed_days(settings.history_start)),
+            *platform_tables(manifest),
+            *rollup_assets(manifest, hours, days, closed_days(settings.history_start)),
         ],
         asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
         jobs=[

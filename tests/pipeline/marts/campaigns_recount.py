@@ -1,4 +1,4 @@
-"""An independent recount of the marts of campaigns: plain Python over the raw rows, straight from the contract's words."""
+"""An independent recount of the marts of campaigns: plain Python over raw rows, straight from the contract's words."""
 
 from __future__ import annotations
 
@@ -228,9 +228,7 @@ def _overview(events: list[Event]) -> Row:
     }
     cost = _sum(event["cost"] for event in events)
     costs = sum(event["cost"] is not None for event in events)
-    times = [
-        event["duration_ms"] for event in _of(events, "message.delivered") if event["duration_ms"] is not None
-    ]
+    times = [event["duration_ms"] for event in _of(events, "message.delivered") if event["duration_ms"] is not None]
     return {
         "total_sent": sent,
         "total_delivered": delivered,

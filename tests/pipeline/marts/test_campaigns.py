@@ -1,4 +1,4 @@
-"""The marts of campaigns equal a recount of the events, whatever happens to these, and only what had to is built again."""
+"""The marts of campaigns equal a recount of the events, whatever happens to these, and only what had to ran."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BY_CAMPAIGN = {
     "analytics_intermediate.int_campaign_opens",
 }
 
-# One message each of two variants to two contacts, with everything that is rare in life. Later columns may be missing.
+# What is rare in life, mostly by Ann; what an event does not say is in COLUMNS.
 Corner = Mapping[str, Any]
 CORNERS: list[Corner] = [
     {"event_type": "message.sent", "message_id": FIRST, "event_data": {"variant": "B"}, "cost": Decimal("0.000001")},
@@ -67,12 +67,22 @@ CORNERS: list[Corner] = [
     {"event_type": "api.request", "message_id": None, "contact_id": UUID(int=999), "cost": Decimal(7)},
 ]
 COLUMNS = {
-    **{"contact_id": ANN, "channel": "email", "provider": "ses", "event_data": {}, "user_agent": None},
-    **{"geo_location": None, "cost": None, "duration_ms": None, "is_machine": False, "success": True},
+    "contact_id": ANN,
+    "channel": "email",
+    "provider": "ses",
+    "event_data": {},
+    "user_agent": None,
+    "geo_location": None,
+    "cost": None,
+    "duration_ms": None,
+    "is_machine": False,
+    "success": True,
 }
 
 
-def insert(database: Database, tenant_id: UUID, timestamp: datetime, *events: Corner, campaign: UUID = CAMPAIGN) -> None:
+def insert(
+    database: Database, tenant_id: UUID, timestamp: datetime, *events: Corner, campaign: UUID = CAMPAIGN
+) -> None:
     columns = ["tenant_id", "timestamp", "campaign_id", "event_type", "message_id", *COLUMNS]
     with (
         database.transaction() as connection,

@@ -2,45 +2,65 @@
 
 with
 
--- Contacts decide, not messages: who opened two of them opened once. Where an event names nobody, its message does.
 activity as (
+
+    select * from {{ ref('int_message_activity_daily') }}
+    where {{ in_replaced_campaigns() }} and message_id is not null
+
+),
+
+messages as not materialized (
+
+    select * from {{ ref('stg_iris__messages') }}
+    where variant <> ''
+
+),
+
+-- Materialized, because the planner would look for each message of the activity instead of these few.
+messages_of_no_campaign as materialized (
+
+    select * from messages
+    where campaign_id is null
+
+),
+
+-- What the platform says of messages; one that it knows no campaign of belongs to that of its events.
+stated as (
 
     select
         tenant_id,
         campaign_id,
         message_id,
-        coalesce(contact_id, message_id) as recipient_id,
-        max(variant collate "C") as variant,
-        sum(sent) as sent,
-        sum(opened) as opened,
-        sum(machine_opened) as machine_opened,
-        sum(clicked) as clicked,
-        sum(machine_clicked) as machine_clicked,
-        sum(converted) as converted,
-        sum(revenue) as revenue
+        variant
 
-    from {{ ref('int_message_activity_daily') }}
-    where {{ in_replaced_campaigns() }} and message_id is not null
-    group by 1, 2, 3, 4
+    from messages
+    where {{ in_replaced_campaigns() }}
+    union all
+    select distinct
+        activity.tenant_id,
+        activity.campaign_id,
+        messages_of_no_campaign.message_id,
+        messages_of_no_campaign.variant
 
-),
-
-messages as (
-
-    select * from {{ ref('stg_iris__messages') }}
+    from messages_of_no_campaign
+    inner join activity
+        on
+            messages_of_no_campaign.tenant_id = activity.tenant_id
+            and messages_of_no_campaign.message_id = activity.message_id
 
 ),
 
--- What the sending of a message said of its variant; what became of the message may have come on another day.
+-- What the sending of a message said; what became of the message may have come on another day.
 sendings as (
 
     select
         tenant_id,
         campaign_id,
         message_id,
-        max(variant) as variant
+        max(variant collate "C") as variant
 
     from activity
+    where variant <> ''
     group by tenant_id, campaign_id, message_id
 
 ),
@@ -48,28 +68,24 @@ sendings as (
 variants as (
 
     select
-        sendings.tenant_id,
-        sendings.campaign_id,
-        sendings.message_id,
-        coalesce(nullif(messages.variant, ''), nullif(sendings.variant, '')) as variant
+        tenant_id,
+        campaign_id,
+        message_id,
+        coalesce(stated.variant, sendings.variant) as variant
 
-    from sendings
-    left join messages
-        on
-            sendings.tenant_id = messages.tenant_id
-            and sendings.message_id = messages.message_id
-            and sendings.campaign_id = coalesce(messages.campaign_id, sendings.campaign_id)
-    where coalesce(nullif(messages.variant, ''), nullif(sendings.variant, '')) is not null
+    from stated
+    full join sendings using (tenant_id, campaign_id, message_id)
 
 ),
 
+-- Contacts decide, not messages: who opened two of them opened once. Where an event names nobody, its message does.
 by_recipient as (
 
     select
         activity.tenant_id,
         activity.campaign_id,
         variants.variant,
-        activity.recipient_id,
+        coalesce(activity.contact_id, activity.message_id) as recipient_id,
         sum(activity.sent) as sent,
         sum(activity.opened) as opened,
         sum(activity.machine_opened) as machine_opened,
@@ -84,7 +100,11 @@ by_recipient as (
             activity.tenant_id = variants.tenant_id
             and activity.campaign_id = variants.campaign_id
             and activity.message_id = variants.message_id
-    group by 1, 2, 3, 4
+    group by
+        activity.tenant_id,
+        activity.campaign_id,
+        variants.variant,
+        coalesce(activity.contact_id, activity.message_id)
 
 ),
 

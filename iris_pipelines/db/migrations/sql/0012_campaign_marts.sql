@@ -63,6 +63,12 @@ comment on column iris.event_consumers.inputs is
 'what stands on them in the transaction that replaces a window; iris.campaigns and iris.messages, whose triggers note '
 'the campaigns of those who read names and variants.';
 
+-- The variants of a campaign's messages, or of those of no campaign, without a look at all the others.
+create index messages_by_campaign_of_variants on iris.messages (campaign_id, tenant_id, id) include (variant)
+where variant is not null;
+
 -- It is a view now.
-delete from iris.stale_campaigns where consumer = 'analytics.campaign_costs';
-delete from iris.event_consumers where consumer = 'analytics.campaign_costs';
+delete from iris.stale_campaigns
+where consumer = 'analytics.campaign_costs';
+delete from iris.event_consumers
+where consumer = 'analytics.campaign_costs';
