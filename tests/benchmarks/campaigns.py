@@ -83,7 +83,7 @@ class CampaignBenchmark:
     """Benchmarks on the campaigns of a database whose marts are up to date."""
 
     database: Database
-    repeats: int = 5
+    repeats: int = 20
 
     def figures(self) -> Iterator[Figure]:
         """The largest campaign, read both ways; the guide's queries get the index on campaigns that it asks for."""

@@ -2,7 +2,8 @@
 
 with
 
-activity as (
+-- Not materialized: reading the rows twice is cheaper than keeping them.
+activity as not materialized (
 
     select * from {{ ref('int_message_activity_daily') }}
     where {{ in_replaced_campaigns() }}
@@ -15,62 +16,23 @@ campaigns as (
 
 ),
 
--- One row per contact, so that who opened on three days opened once; those of nobody come together in one.
-by_contact as (
+summed as (
 
     select
         tenant_id,
         campaign_id,
-        contact_id,
-        sum(sent) as sent,
-        sum(delivered) as delivered,
-        sum(failed) as failed,
-        sum(opened) as opened,
-        sum(clicked) as clicked,
-        sum(answered) as answered,
-        sum(converted) as converted,
-        sum(bounced) as bounced,
-        sum(complained) as complained,
-        sum(unsubscribed) as unsubscribed,
-        sum(machine_opened) as machine_opened,
-        sum(machine_clicked) as machine_clicked,
-        sum(costs) as costs,
-        sum(cost) as cost,
-        sum(delivery_times) as delivery_times,
-        sum(delivery_time_ms) as delivery_time_ms,
-        sum(revenue) as revenue,
-        min(first_event_at) as first_event_at,
-        max(last_event_at) as last_event_at
-
-    from activity
-    group by tenant_id, campaign_id, contact_id
-
-),
-
-counted as (
-
-    select
-        tenant_id,
-        campaign_id,
-        sum(sent)::bigint as total_sent,
-        sum(delivered)::bigint as total_delivered,
-        sum(failed)::bigint as total_failed,
-        sum(opened)::bigint as total_opened,
-        sum(clicked)::bigint as total_clicked,
-        sum(bounced)::bigint as total_bounced,
-        sum(complained)::bigint as total_complained,
-        sum(unsubscribed)::bigint as total_unsubscribed,
-        sum(answered)::bigint as total_answered,
-        sum(converted)::bigint as total_conversions,
-        sum(machine_opened)::bigint as machine_opens,
-        sum(machine_clicked)::bigint as machine_clicks,
-        sum(opened - machine_opened)::bigint as human_opens,
-        sum(clicked - machine_clicked)::bigint as human_clicks,
-        count(contact_id) as unique_recipients,
-        count(contact_id) filter (where opened > 0) as unique_opens,
-        count(contact_id) filter (where clicked > 0) as unique_clicks,
-        count(contact_id) filter (where opened > machine_opened) as human_unique_opens,
-        count(contact_id) filter (where clicked > machine_clicked) as human_unique_clicks,
+        sum(sent) as total_sent,
+        sum(delivered) as total_delivered,
+        sum(failed) as total_failed,
+        sum(opened) as total_opened,
+        sum(clicked) as total_clicked,
+        sum(bounced) as total_bounced,
+        sum(complained) as total_complained,
+        sum(unsubscribed) as total_unsubscribed,
+        sum(answered) as total_answered,
+        sum(converted) as total_conversions,
+        sum(machine_opened) as machine_opens,
+        sum(machine_clicked) as machine_clicks,
         sum(cost) as total_cost,
         sum(costs) as costs,
         sum(revenue) as total_revenue,
@@ -79,8 +41,50 @@ counted as (
         min(first_event_at) as first_event_at,
         max(last_event_at) as last_event_at
 
+    from activity
+    group by tenant_id, campaign_id
+
+),
+
+-- One row per contact, so that who opened on three days opened once; those of nobody come together in one.
+by_contact as (
+
+    select
+        tenant_id,
+        campaign_id,
+        contact_id,
+        bool_or(opened > 0) as has_opened,
+        bool_or(clicked > 0) as has_clicked,
+        bool_or(opened > machine_opened) as has_opened_itself,
+        bool_or(clicked > machine_clicked) as has_clicked_itself
+
+    from activity
+    group by tenant_id, campaign_id, contact_id
+
+),
+
+contacts as (
+
+    select
+        tenant_id,
+        campaign_id,
+        count(contact_id) as unique_recipients,
+        count(contact_id) filter (where has_opened) as unique_opens,
+        count(contact_id) filter (where has_clicked) as unique_clicks,
+        count(contact_id) filter (where has_opened_itself) as human_unique_opens,
+        count(contact_id) filter (where has_clicked_itself) as human_unique_clicks
+
     from by_contact
     group by tenant_id, campaign_id
+
+),
+
+-- Both have the same groups. No nested loop can do a full join, which the planner would take for the cheapest.
+counted as (
+
+    select *
+    from summed
+    full join contacts using (tenant_id, campaign_id)
 
 ),
 
@@ -102,8 +106,8 @@ final as (
         counted.total_conversions,
         counted.machine_opens,
         counted.machine_clicks,
-        counted.human_opens,
-        counted.human_clicks,
+        counted.total_opened - counted.machine_opens as human_opens,
+        counted.total_clicked - counted.machine_clicks as human_clicks,
         counted.unique_recipients,
         counted.unique_opens,
         counted.unique_clicks,

@@ -2,9 +2,24 @@
 
 with
 
+-- Contacts decide, not messages: who opened two of them opened once. Where an event names nobody, its message does.
 activity as (
 
-    select * from {{ ref('int_message_activity_daily') }}
+    select
+        tenant_id,
+        campaign_id,
+        message_id,
+        coalesce(contact_id, message_id) as recipient_id,
+        variant,
+        sent,
+        opened,
+        machine_opened,
+        clicked,
+        machine_clicked,
+        converted,
+        revenue
+
+    from {{ ref('int_message_activity_daily') }}
     where {{ in_replaced_campaigns() }} and message_id is not null
 
 ),
@@ -78,14 +93,13 @@ variants as (
 
 ),
 
--- Contacts decide, not messages: who opened two of them opened once. Where an event names nobody, its message does.
 by_recipient as (
 
     select
         activity.tenant_id,
         activity.campaign_id,
         variants.variant,
-        coalesce(activity.contact_id, activity.message_id) as recipient_id,
+        activity.recipient_id,
         sum(activity.sent) as sent,
         sum(activity.opened) as opened,
         sum(activity.machine_opened) as machine_opened,
@@ -104,7 +118,7 @@ by_recipient as (
         activity.tenant_id,
         activity.campaign_id,
         variants.variant,
-        coalesce(activity.contact_id, activity.message_id)
+        activity.recipient_id
 
 ),
 
