@@ -97,12 +97,16 @@ def _consumer(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> Consumer:
     return Consumer(grain, tuple(sorted(_inputs(manifest, node))), meta.get("reach_days", 0))
 
 
+# The sources that tell those who read them what became stale: hours, or campaigns whose name or variants changed.
+_TELLING_SOURCES = {EVENT_LOG, "iris.campaigns", "iris.messages"}
+
+
 def _inputs(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> set[str]:
-    """The event log and the tables that a model reads, also through views."""
+    """What makes a model stale: the tables that it reads, also through views, as far as they tell when they change."""
     found: set[str] = set()
     for parent_id in node["depends_on"]["nodes"]:
         if parent_id in manifest["sources"]:
-            found |= {_source_relation(manifest["sources"][parent_id])} & {EVENT_LOG}
+            found |= {_source_relation(manifest["sources"][parent_id])} & _TELLING_SOURCES
         elif _is_rebuilt(parent := manifest["nodes"][parent_id]):
             found.add(_relation(parent))
         else:

@@ -65,26 +65,30 @@ def test_staging_is_one_view_a_source_and_the_only_door_to_it(models: list[Node]
             assert sources == [], model["name"]
 
 
-def test_marts_have_enforced_contracts_with_a_key_that_begins_with_the_tenant(
+def test_marts_have_enforced_contracts_and_a_unique_key_that_begins_with_the_tenant(
     manifest: Node, models: list[Node]
 ) -> None:
-    """A table's is its primary key; a view cannot have one, and a test says what is unique in it."""
-    grains = {
-        node["attached_node"]: node["test_metadata"]["kwargs"]["columns"]
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "test" and node["test_metadata"]["name"] == "unique_grain"
-    }
     for model in models:
         if layer(model) == "marts":
             assert model["contract"]["enforced"], model["name"]
-            if model["config"]["materialized"] == "view":
-                assert model["constraints"] == [], model["name"]
-                key = grains[model["unique_id"]]
-            else:
-                (constraint,) = [each for each in model["constraints"] if each["type"] == "primary_key"]
-                key = constraint["columns"]
-            assert key[0] == next(iter(model["columns"])) == "tenant_id", model["name"]
-            assert set(key) <= model["columns"].keys(), model["name"]
+            assert unique_key(manifest, model)[0] == next(iter(model["columns"])) == "tenant_id", model["name"]
+
+
+def unique_key(manifest: Node, model: Node) -> list[str]:
+    """A table's primary key, or a unique index where texts may be too long for one; what a data test says of a view."""
+    if model["config"]["materialized"] == "view":
+        keys = [
+            test["test_metadata"]["kwargs"]["columns"]
+            for test in manifest["nodes"].values()
+            if test["resource_type"] == "test"
+            and test["attached_node"] == model["unique_id"]
+            and test["test_metadata"]["name"] == "unique_grain"
+        ]
+    else:
+        keys = [each["columns"] for each in model["constraints"] if each["type"] == "primary_key"]
+        keys += [index["columns"] for index in model["config"].get("indexes", []) if index.get("unique")]
+    (key,) = keys
+    return list(key)
 
 
 def test_every_model_source_and_column_is_described(manifest: Node, models: list[Node]) -> None:
@@ -117,6 +121,26 @@ def test_windowed_models_say_what_they_replace_and_are_found_by_it(models: list[
         reads_events = "model.iris.stg_iris__events" in model["depends_on"]["nodes"]
         filters = ("in_window(",) if reads_events else ("in_window_days(", "dates_in_window(")
         assert any(each in model["raw_code"] for each in filters), model["name"]
+
+
+def test_models_by_campaign_are_tagged_and_say_where_the_campaigns_go(models: list[Node]) -> None:
+    by_campaign = [model for model in models if model["config"]["materialized"] == "by_campaign"]
+    assert by_campaign
+    for model in by_campaign:
+        assert "by_campaign" in model["config"]["tags"], model["name"]
+        assert list(model["columns"])[:2] == ["tenant_id", "campaign_id"], model["name"]
+        assert "in_replaced_campaigns(" in model["raw_code"], model["name"]
+
+
+def test_the_metrics_page_says_of_campaigns_what_the_models_say(models: list[Node]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    marts = [m for m in models if layer(m) == "marts" and Path(m["original_file_path"]).parent.name == "campaigns"]
+    assert marts
+    for mart in marts:
+        (section,) = re.findall(rf"^### `analytics.{mart['name']}`$(.*?)(?=^#|\Z)", page, re.MULTILINE | re.DOTALL)
+        assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)) == {
+            column["name"]: " ".join(column["description"].split()) for column in mart["columns"].values()
+        }, mart["name"]
 
 
 def test_both_rollups_have_the_same_measures_in_the_same_order(models: list[Node]) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from iris_pipelines.cli.console import open_database, stderr, stdout
 from iris_pipelines.cli.pipeline import Pipeline
 from iris_pipelines.db.embedded import EmbeddedServer
-from iris_pipelines.defs.rebuilds import build_views
+from iris_pipelines.defs.rebuilds import build_views, rebuild_everything_stale
 from iris_pipelines.defs.resources import dbt_project
 from iris_pipelines.domain.windows import DAY, Window
 from iris_pipelines.settings import Settings
@@ -22,6 +22,7 @@ from iris_pipelines.simulator.files import Compression, FileFormat, write_simula
 from iris_pipelines.simulator.plan import TrafficPlan
 from iris_pipelines.simulator.simulation import simulate
 from tests.benchmarks.engagement import EngagementBenchmark
+from tests.benchmarks.campaigns import CampaignBenchmark
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ingest import IngestBenchmark, gzip_of, parquet_of
 from tests.benchmarks.marts import MartBenchmark
@@ -80,6 +81,9 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
             yield from OrchestrationBenchmark(pipeline, database, dbt, settings.home).figures(_DAY, many)
         finally:
             pipeline.close()
+        for done in rebuild_everything_stale(database, dbt, now=_DAY.end):
+            done.build.raise_failures()
+        yield from CampaignBenchmark(database).figures()
 
 
 def _files(home: Path, events_per_day: int) -> tuple[Path, Path]:

@@ -185,17 +185,18 @@
 {% macro note_campaigns_of_window(relation, consumer, window_column, grain, starts, ends) -%}
     {%- if 'campaign_id' in model.columns -%}
     insert into iris.stale_campaigns (consumer, tenant_id, campaign_id)
-    {{ campaigns_for_consumers(relation, consumer) }}
-        and {{ rows_in_window('held.' ~ window_column, grain, starts, ends) }};
+    {{ campaigns_for_consumers(relation, consumer, rows_in_window(window_column, grain, starts, ends)) }};
     {%- endif -%}
 {%- endmacro %}
 
 
-{# Every consumer of campaigns that stands on this relation, with the campaigns of these rows. #}
-{% macro campaigns_for_consumers(rows, consumer) -%}
-    select distinct consumers.consumer, held.tenant_id, held.campaign_id
-    from {{ rows }} as held
+{# Every consumer of campaigns that stands on this relation, with the campaigns of the rows that meet a condition: these
+   are brought together first, as there are many rows and few campaigns. #}
+{% macro campaigns_for_consumers(rows, consumer, condition='true') -%}
+    select consumers.consumer, held.tenant_id, held.campaign_id
+    from (
+        select distinct tenant_id, campaign_id from {{ rows }} where campaign_id is not null and {{ condition }}
+    ) as held
     inner join iris.event_consumers as consumers
         on consumers.grain = 'campaign' and '{{ consumer }}' = any(consumers.inputs)
-    where held.campaign_id is not null
 {%- endmacro %}

@@ -155,18 +155,24 @@ def test_a_consumer_that_stands_on_other_things_now_is_built_anew(database: Data
     assert [each.consumer for each in plan_stale(database, now=NOW)] == ["analytics.mart"]
 
 
-def test_campaigns_are_stale_when_their_name_or_a_variant_changes(database: Database) -> None:
+def test_campaigns_are_stale_for_those_who_read_their_names_or_variants_when_these_change(database: Database) -> None:
     tenant, other, campaign, plain = uuid4(), uuid4(), uuid4(), uuid4()
     for each in (tenant, other):
         create_tenant(database, Tenant(each, str(each)))
-    register_consumers(database, {"analytics.campaigns": Consumer(Grain.CAMPAIGN, inputs=("analytics.fact",))})
+    consumers = {
+        "analytics.links": Consumer(Grain.CAMPAIGN, inputs=("analytics.fact",)),
+        "analytics.overviews": Consumer(Grain.CAMPAIGN, inputs=("analytics.fact", "iris.campaigns")),
+        "analytics.tests": Consumer(Grain.CAMPAIGN, inputs=("analytics.fact", "iris.messages")),
+    }
+    register_consumers(database, consumers)
 
     def noted(statement: str, *values: object) -> set[UUID]:
+        reader = "analytics.tests" if "iris.messages" in statement else "analytics.overviews"
         with database.transaction() as connection:
             connection.execute("delete from iris.stale_campaigns")
             connection.execute(statement, values)  # type: ignore[arg-type]
             rows = connection.execute("select consumer, campaign_id from iris.stale_campaigns").fetchall()
-        assert {consumer for consumer, _ in rows} <= {"analytics.campaigns"}
+        assert {consumer for consumer, _ in rows} <= {reader}
         return {found for _, found in rows}
 
     assert noted("insert into iris.campaigns (tenant_id, id, name) values (%s, %s, 'a')", tenant, campaign) == {

@@ -35,7 +35,7 @@ final as (
         campaign_id,
         channel,
         provider,
-        max(event_data ->> 'variant') filter (where event_type = 'message.sent') as variant,
+        max((event_data ->> 'variant') collate "C") filter (where event_type = 'message.sent') as variant,
         count(*)::integer as events,
         (count(*) filter (where success))::integer as successes,
         (count(*) filter (where event_type = 'message.sent'))::integer as sent,
