@@ -21,8 +21,8 @@ from iris_pipelines.settings import Settings
 from iris_pipelines.simulator.files import Compression, FileFormat, write_simulation
 from iris_pipelines.simulator.plan import TrafficPlan
 from iris_pipelines.simulator.simulation import simulate
-from tests.benchmarks.engagement import EngagementBenchmark
 from tests.benchmarks.campaigns import CampaignBenchmark
+from tests.benchmarks.engagement import EngagementBenchmark
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ingest import IngestBenchmark, gzip_of, parquet_of
 from tests.benchmarks.marts import MartBenchmark

@@ -2,10 +2,10 @@
 
 from iris_pipelines.db.migrations import run_script
 
-revision = "0012"
-down_revision = "0006"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:
     """Tell the triggers who reads what."""
-    run_script("0012_campaign_marts")
+    run_script("0009_campaign_marts")
