@@ -79,59 +79,51 @@ contacts as (
 
 ),
 
--- Both have the same groups. No nested loop can do a full join, which the planner would take for the cheapest.
-counted as (
-
-    select *
-    from summed
-    full join contacts using (tenant_id, campaign_id)
-
-),
-
+-- The first two have the same groups. No nested loop can do a full join, which the planner would take for the cheapest.
 final as (
 
     select
-        counted.tenant_id,
-        counted.campaign_id,
+        tenant_id,
+        campaign_id,
         campaigns.campaign_name,
-        counted.total_sent,
-        counted.total_delivered,
-        counted.total_failed,
-        counted.total_opened,
-        counted.total_clicked,
-        counted.total_bounced,
-        counted.total_complained,
-        counted.total_unsubscribed,
-        counted.total_answered,
-        counted.total_conversions,
-        counted.machine_opens,
-        counted.machine_clicks,
-        counted.total_opened - counted.machine_opens as human_opens,
-        counted.total_clicked - counted.machine_clicks as human_clicks,
-        counted.unique_recipients,
-        counted.unique_opens,
-        counted.unique_clicks,
-        counted.human_unique_opens,
-        counted.human_unique_clicks,
-        {{ rate('counted.total_delivered', 'counted.total_sent') }} as delivery_rate,
-        {{ rate('counted.unique_opens', 'counted.total_delivered') }} as open_rate,
-        {{ rate('counted.unique_clicks', 'counted.unique_opens') }} as click_rate,
-        {{ rate('counted.human_unique_opens', 'counted.total_delivered') }} as human_open_rate,
-        {{ rate('counted.human_unique_clicks', 'counted.human_unique_opens') }} as human_click_rate,
-        {{ rate('counted.total_bounced', 'counted.total_sent') }} as bounce_rate,
-        {{ rate('counted.total_complained', 'counted.total_delivered') }} as complaint_rate,
-        counted.total_cost,
-        round(counted.total_cost / nullif(counted.costs, 0), 6) as avg_cost_per_message,
-        round(counted.total_cost / nullif(counted.total_conversions, 0), 6) as cost_per_conversion,
-        counted.total_revenue,
-        round(counted.delivery_time_ms / nullif(counted.delivery_times, 0))::bigint as avg_delivery_time_ms,
-        counted.first_event_at,
-        counted.last_event_at,
+        summed.total_sent,
+        summed.total_delivered,
+        summed.total_failed,
+        summed.total_opened,
+        summed.total_clicked,
+        summed.total_bounced,
+        summed.total_complained,
+        summed.total_unsubscribed,
+        summed.total_answered,
+        summed.total_conversions,
+        summed.machine_opens,
+        summed.machine_clicks,
+        summed.total_opened - summed.machine_opens as human_opens,
+        summed.total_clicked - summed.machine_clicks as human_clicks,
+        contacts.unique_recipients,
+        contacts.unique_opens,
+        contacts.unique_clicks,
+        contacts.human_unique_opens,
+        contacts.human_unique_clicks,
+        {{ rate('summed.total_delivered', 'summed.total_sent') }} as delivery_rate,
+        {{ rate('contacts.unique_opens', 'summed.total_delivered') }} as open_rate,
+        {{ rate('contacts.unique_clicks', 'contacts.unique_opens') }} as click_rate,
+        {{ rate('contacts.human_unique_opens', 'summed.total_delivered') }} as human_open_rate,
+        {{ rate('contacts.human_unique_clicks', 'contacts.human_unique_opens') }} as human_click_rate,
+        {{ rate('summed.total_bounced', 'summed.total_sent') }} as bounce_rate,
+        {{ rate('summed.total_complained', 'summed.total_delivered') }} as complaint_rate,
+        summed.total_cost,
+        round(summed.total_cost / nullif(summed.costs, 0), 6) as avg_cost_per_message,
+        round(summed.total_cost / nullif(summed.total_conversions, 0), 6) as cost_per_conversion,
+        summed.total_revenue,
+        round(summed.delivery_time_ms / nullif(summed.delivery_times, 0))::bigint as avg_delivery_time_ms,
+        summed.first_event_at,
+        summed.last_event_at,
         now() as computed_at
 
-    from counted
-    left join campaigns
-        on counted.tenant_id = campaigns.tenant_id and counted.campaign_id = campaigns.campaign_id
+    from summed
+    full join contacts using (tenant_id, campaign_id)
+    left join campaigns using (tenant_id, campaign_id)
 
 )
 
