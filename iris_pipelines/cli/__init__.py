@@ -65,8 +65,10 @@ def main() -> None:
     """Run a command: exit code 0 is well, 1 a problem, 2 wrong usage."""
     debug = "--debug" in sys.argv[1:2]
     if not debug:
-        # What became of a connection is in the error that we print.
+        # What became of a connection is in the error that we print: psycopg and Dagster would tell it beside us.
+        logging.getLogger().setLevel(logging.ERROR)
         logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+        logging.getLogger("iris_pipelines").setLevel(logging.WARNING)
     try:
         app(standalone_mode=True)
     except IrisError as error:

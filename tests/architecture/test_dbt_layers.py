@@ -171,3 +171,8 @@ def test_the_metrics_page_has_every_figure_of_channels_delivery_and_finance(mode
     ]
     assert lacking == []
     assert len(rows) > 80
+
+
+def test_somebody_reads_every_mart(manifest: Node, models: list[Node]) -> None:
+    read = {parent for exposure in manifest["exposures"].values() for parent in exposure["depends_on"]["nodes"]}
+    assert names([model for model in models if layer(model) == "marts" and model["unique_id"] not in read]) == []
