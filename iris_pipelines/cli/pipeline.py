@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iris_pipelines.cli.console import open_database, print_json, progress, read_settings, stdout
-from iris_pipelines.db.database import Database, queries
+from iris_pipelines.db.database import Database, DatabaseUnavailable, queries, without_password
 from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.domain.windows import DAY, HOUR, Window, closed_before, floor
 
@@ -66,14 +66,24 @@ class Pipeline:
         self, job: str, *, tags: dict[str, str] | None = None, selection: Sequence[dg.AssetKey] | None = None
     ) -> list[RebuiltRelation]:
         """Execute a job in this process; returns what it rebuilt. Raises RunFailed."""
-        with rebuild_progress(self._database, title=job):
-            result = self.definitions.resolve_job_def(job).execute_in_process(
-                instance=self._instance,
-                tags=tags,
-                asset_selection=selection,
-                raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )
+        from dagster_postgres.utils import DagsterPostgresException
+        from sqlalchemy.exc import OperationalError
+
+        try:
+            with rebuild_progress(self._database, title=job):
+                result = self.definitions.resolve_job_def(job).execute_in_process(
+                    instance=self._instance,
+                    tags=tags,
+                    asset_selection=selection,
+                    raise_on_error=False,
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                )
+        except (DagsterPostgresException, OperationalError) as error:
+            # Dagster could not write down what became of the run.
+            raise RunFailed(
+                f"{job} lost the connection to {without_password(self._database.url)}; "
+                "what it had not replaced is still stale: run `iris refresh` when the database is back"
+            ) from error
         if not result.success:
             raise RunFailed(f"{job} (run {result.run_id}) failed: {_reason(result)}")
         with self._database.transaction() as connection:
@@ -176,8 +186,11 @@ def rebuild_progress(database: Database, *, title: str) -> Iterator[None]:
         with progress() as bar:
             task = bar.add_task(title, total=None)
             while not done.wait(0.5):
-                with database.transaction() as connection:
-                    requested, rebuilt = queries().rebuild_progress(connection, since=since)
+                try:
+                    with database.transaction() as connection:
+                        requested, rebuilt = queries().rebuild_progress(connection, since=since)
+                except DatabaseUnavailable:  # whoever does the work will say so
+                    continue
                 if requested:
                     bar.update(task, total=requested, completed=rebuilt)
 

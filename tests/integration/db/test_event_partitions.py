@@ -111,7 +111,7 @@ def test_half_empty_primary_keys_of_closed_days_are_written_anew(database: Datab
     assert size(days[0]) == size(days[1])
     insert_event(database, NOW)
     assert rows(database, "select count(*) from iris.analytics_events") == [(120_001,)]
-    assert rows(database, "select count(*) from pg_class where relname like '%cc%'") == [(0,)]
+    assert rows(database, "select count(*) from pg_class where relname ~ '_cc(new|old)'") == [(0,)]
 
 
 def test_events_of_a_busy_day_wait_in_the_default_partition(database: Database, database_url: str) -> None:
