@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.types.string import TextLoader
 
 from iris_pipelines.db.database import Connection, Database
 from iris_pipelines.domain.errors import IrisError
@@ -84,13 +85,17 @@ def snapshot(db: Database, *, seconds: int = STATEMENT_SECONDS) -> Iterator[Conn
 
 def compiled(connection: Connection, tenant_id: UUID, question: Question, *, rows: int) -> Statement:
     """The statement of a question as things stand in this snapshot, checked."""
-    statement = compile_statement(question, choose(question, read_ledger(connection, question.period.window)), tenant_id, rows=rows)
+    plan = choose(question, read_ledger(connection, question.period.window))
+    statement = compile_statement(question, plan, tenant_id, rows=rows)
     verify(statement)
     return statement
 
 
-def ask(connection: Connection, tenant_id: UUID, question: Question, *, cap: int) -> Answer:
-    """Answer a question; the rows are fetched as they are read, some thousands at a time."""
+def ask(connection: Connection, tenant_id: UUID, question: Question, *, cap: int, as_text: bool = False) -> Answer:
+    """Answer a question; the rows are fetched as they are read, some thousands at a time.
+
+    With `as_text`, cells come as PostgreSQL writes them: to parse numbers only to write them again takes time.
+    """
     limit = question.definition.limit
     most = cap if limit is None else min(limit, cap)
     is_capped = limit is None or limit > cap
@@ -98,19 +103,22 @@ def ask(connection: Connection, tenant_id: UUID, question: Question, *, cap: int
     statement = compiled(connection, tenant_id, question, rows=most + 1 if is_capped else most)
     columns = [_column(name) for name in statement.columns]
     answer = Answer(columns, iter(()), statement, most)
-    answer.rows = _rows(connection, answer, question)
+    answer.rows = _rows(connection, answer, question, as_text=as_text)
     return answer
 
 
-def _rows(connection: Connection, answer: Answer, question: Question) -> Iterator[Row]:
+def _rows(connection: Connection, answer: Answer, question: Question, *, as_text: bool) -> Iterator[Row]:
     hours = [place for place, column in enumerate(answer.columns) if column.name == Time.HOUR]
     with connection.cursor(name="report") as cursor:
         cursor.itersize = _BATCH
+        if as_text:
+            for kind in ("numeric", "int8", "uuid", "date"):
+                cursor.adapters.register_loader(kind, TextLoader)
         cursor.execute(answer.statement.query, answer.statement.parameters)
         for row in cursor:
             if answer.row_count == answer.cap:
                 answer.is_truncated = True
-                answer.notes.append(f"only the first {answer.cap:,} rows are shown: there are more")
+                answer.notes.append(f"Only the first {answer.cap:,} rows are shown: there are more.")
                 return
             answer.row_count += 1
             yield _local(row, hours, question) if hours else row

@@ -49,25 +49,23 @@ class Slot:
     """A piece of time that lies in one local hour or day, or all of a range, with what the calendar calls it."""
 
     window: Window
-    hour: datetime | None = None
+    hour: datetime
     """When the local hour starts, in UTC: where clocks go back, two hours read the same."""
-    date: date | None = None
+    day: date
 
     def label(self, dimension: str) -> datetime | date:
         """What a dimension of time shows for it: weeks by their Monday, months by their first day."""
         if dimension == Time.HOUR:
-            assert self.hour is not None
             return self.hour
-        assert self.date is not None
         if dimension == Time.WEEK:
-            return self.date - timedelta(days=self.date.weekday())
-        return self.date.replace(day=1) if dimension == Time.MONTH else self.date
+            return self.day - timedelta(days=self.day.weekday())
+        return self.day.replace(day=1) if dimension == Time.MONTH else self.day
 
 
 def slots(window: Window, unit: Time | None, zone: ZoneInfo) -> Iterator[Slot]:
-    """A range cut into local hours or days, the first and last as far as they lie in it; in one piece without a unit."""
+    """A range cut into local hours or days, the first and last as far as they lie in it; whole without a unit."""
     if unit is None:
-        yield Slot(window)
+        yield Slot(window, window.start, window.start.astimezone(zone).date())
     elif unit is Time.HOUR:
         start = window.start
         while start < window.end:
@@ -80,7 +78,7 @@ def slots(window: Window, unit: Time | None, zone: ZoneInfo) -> Iterator[Slot]:
         while start < window.end:
             end = min(start_of_day(day + ONE_DAY, zone), window.end)
             if start < end:  # a day may be missing altogether, where the date line was crossed
-                yield Slot(Window(start, end), None, day)
+                yield Slot(Window(start, end), start, day)
             start, day = end, day + ONE_DAY
 
 

@@ -168,9 +168,7 @@ class ReportDefinition(BaseModel):
             raise ValueError(_unknown("column to order by", foreign, shown))
         names = [*shown, *(each.field for each in self.filters)]
         if subject_of(names) is None:
-            known = "; or ".join(
-                f"{', '.join(each.metrics)} by {', '.join(each.dimensions)}" for each in SUBJECTS
-            )
+            known = "; or ".join(f"{', '.join(each.metrics)} by {', '.join(each.dimensions)}" for each in SUBJECTS)
             raise ValueError(f"messages and API requests cannot be mixed in one report: use {known}")
         return self
 
@@ -223,7 +221,7 @@ def _value(field: str, value: object) -> Value:
     if field in list(Time):
         return _time(field, value)
     if not isinstance(value, str):
-        raise ValueError(f"{field} is compared with text, not with {value!r}")
+        raise ValueError(f"{field} is compared with text, not with {value!r}")  # noqa: TRY004 (pydantic listens to ValueError)
     if "\x00" in value:
         raise ValueError(f"{field} is compared with text without NUL")
     return value
@@ -231,8 +229,8 @@ def _value(field: str, value: object) -> Value:
 
 def _number(field: str, value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError(f"{field} is compared with numbers, not with {value!r}")
-    if not math.isfinite(value) or abs(value) > Decimal(10) ** 30:
+        raise ValueError(f"{field} is compared with numbers, not with {value!r}")  # noqa: TRY004 (pydantic listens to ValueError)
+    if not math.isfinite(value) or abs(Decimal(value)) > Decimal(10) ** 30:
         raise ValueError(f"{field} is compared with numbers of ordinary size, not with {value!r}")
     return Decimal(str(value))
 
@@ -249,5 +247,3 @@ def _time(field: str, value: object) -> date | datetime:
     if field != Time.HOUR and isinstance(value, date) and not isinstance(value, datetime):
         return value
     raise ValueError(f"{field} is compared with {'hours' if field == Time.HOUR else 'days'}, not with {value!r}")
-
-

@@ -31,7 +31,9 @@ _ALIASES = {f"last_{span}": f"previous_{span}" for span in _SPANS}
 def _relative(value: str) -> str:
     name = _ALIASES.get(value, value)
     if name not in _NAMED and not _TRAILING.match(name):
-        raise ValueError(f"unknown date range {value!r}: use one of {', '.join(RELATIVE_RANGES)}, or a start and an end")
+        raise ValueError(
+            f"unknown date range {value!r}: use one of {', '.join(RELATIVE_RANGES)}, or a start and an end"
+        )
     return name
 
 
@@ -66,7 +68,7 @@ class AbsoluteRange(BaseModel):
     @model_validator(mode="after")
     def _runs_forward(self) -> AbsoluteRange:
         same_kind = isinstance(self.start, datetime) == isinstance(self.end, datetime)
-        if same_kind and self.start >= self.end:  # type: ignore[operator]
+        if same_kind and self.start >= self.end:
             raise ValueError(f"the range must end after it starts: {self.start} to {self.end} (the end is not in it)")
         return self
 
@@ -169,5 +171,3 @@ def _moved(span: str, first: date, number: int) -> date:
         return first + timedelta(days=number * (7 if span == "week" else 1))
     months = first.year * 12 + first.month - 1 + number * {"month": 1, "quarter": 3, "year": 12}[span]
     return date(months // 12, months % 12 + 1, 1)
-
-

@@ -56,7 +56,9 @@ _API = (
     RequestCount("server_errors", "API requests that IRIS failed to answer", Unit.COUNT, "5xx"),
     Rate("api_error_rate", "Failed of all API requests", Unit.PERCENT, "failed_requests", "total_requests"),
     MeanTime("avg_response_time_ms", "Mean response time", Unit.MILLISECONDS, "api.request"),
-    PercentileTime("p95_response_time_ms", "95th percentile of the response time", Unit.MILLISECONDS, "api.request", 0.95),
+    PercentileTime(
+        "p95_response_time_ms", "95th percentile of the response time", Unit.MILLISECONDS, "api.request", 0.95
+    ),
 )
 
 
@@ -92,10 +94,13 @@ def subject_of(names: Iterable[str]) -> Subject | None:
 
 def title(name: str) -> str:
     """How a column is headed: `p95_delivery_time_ms` reads `P95 delivery time (ms)`."""
-    words = name.removesuffix("_ms").replace("_", " ")
-    known = {"avg cost per message": "Average cost per message", "api error rate": "API error rate"}
-    text = known.get(words, words.replace("avg ", "average ").capitalize())
     metric = REPORT_METRICS.get(name)
     if metric is not None and metric.unit is Unit.PERCENT:
-        return f"{text} (%)"
-    return f"{text} (ms)" if name.endswith("_ms") else text
+        return f"{plain_title(name)} (%)"
+    return f"{plain_title(name)} (ms)" if name.endswith("_ms") else plain_title(name)
+
+
+def plain_title(name: str) -> str:
+    """The same where figures come with their units."""
+    words = name.removesuffix("_ms").replace("_", " ")
+    return words.replace("avg ", "average ").capitalize().replace("Api ", "API ")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from iris_pipelines.domain.metrics import Cost, Count, MeanCost, MeanTime, Metric, PercentileTime, Unique
 from iris_pipelines.domain.reports.subjects import RequestCount
-from iris_pipelines.domain.windows import floor, merged
+from iris_pipelines.domain.windows import HOUR, floor, merged
 from iris_pipelines.reporting.compiler.coverage import Coverage, Ledger, cover
 from iris_pipelines.reporting.compiler.question import Question
 from iris_pipelines.reporting.compiler.sources import EVENTS, SOURCES, Source
@@ -49,7 +49,9 @@ def choose(question: Question, ledger: Ledger) -> Plan:
 def _plans(question: Question, ledger: Ledger) -> Iterator[Plan]:
     known = [each for each in SOURCES if each.subject is question.subject and question.texts <= each.texts.keys()]
     percentile_sources = [each for each in known if each.time_bucket is not None]
-    times = [cover(each, question.pieces, ledger) for each in percentile_sources] if question.percentiles else [None]
+    times: list[Coverage | None] = [None]
+    if question.percentiles:
+        times = [cover(each, question.pieces, ledger) for each in percentile_sources]
     for source in known:
         if _is_at_grain(question, source):
             yield Plan(_whole_rows(question, source, ledger), None, is_published=True)
@@ -71,13 +73,14 @@ def _whole_rows(question: Question, source: Source, ledger: Ledger) -> Coverage:
 
     A local day of 25 hours may hold a whole day of UTC, but it is not that day.
     """
-    assert source.unit is not None
-    is_whole = [
-        piece.end - piece.start == source.unit and floor(piece.start, source.unit) == piece.start
+    unit = source.unit or HOUR
+    fitting = {
+        piece
         for piece in question.pieces
-    ]
-    whole = cover(source, [piece for piece, fits in zip(question.pieces, is_whole, strict=True) if fits], ledger)
-    other = [piece for piece, fits in zip(question.pieces, is_whole, strict=True) if not fits]
+        if piece.end - piece.start == unit and floor(piece.start, unit) == piece.start
+    }
+    whole = cover(source, [piece for piece in question.pieces if piece in fitting], ledger)
+    other = [piece for piece in question.pieces if piece not in fitting]
     return Coverage(source, whole.covered, tuple(merged([*whole.rest, *other])))
 
 
@@ -90,18 +93,16 @@ def _adds_up(metric: Metric, source: Source) -> bool:
 
 def measures_of(metric: Metric) -> tuple[str, ...]:
     """What must be summed for a metric."""
-    match metric:
-        case Count() | RequestCount():
-            return (metric.name,)
-        case Cost():
-            return ("cost",)
-        case MeanCost():
-            return ("cost", "costs")
-        case MeanTime():
-            return ("times", "time_ms")
-        case Unique(event_type="message.opened"):
-            return ("messages_opened",)
-        case Unique(event_type="link.clicked"):
-            return ("messages_clicked",)
-        case _:
-            return ()
+    if isinstance(metric, Count | RequestCount):
+        return (metric.name,)
+    if isinstance(metric, Unique):
+        return _REACTIONS.get(metric.event_type or "", ())
+    return _SUMS.get(type(metric), ())
+
+
+_SUMS: dict[type[Metric], tuple[str, ...]] = {
+    Cost: ("cost",),
+    MeanCost: ("cost", "costs"),
+    MeanTime: ("times", "time_ms"),
+}
+_REACTIONS = {"message.opened": ("messages_opened",), "link.clicked": ("messages_clicked",)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -158,19 +159,19 @@ def _instants(values: Sequence[Value]) -> Iterable[datetime]:
 
 
 def _compared(op: str, pairs: Sequence[tuple[date, date]]) -> bool:
-    first, value = pairs[0]
-    match op:
-        case "=" | "in":
-            return any(a == b for a, b in pairs)
-        case "!=" | "not in":
-            return all(a != b for a, b in pairs)
-        case "<":
-            return first < value
-        case "<=":
-            return first <= value
-        case ">":
-            return first > value
-        case ">=":
-            return first >= value
-        case _:
-            return value <= first and pairs[1][0] <= pairs[1][1]
+    if op == "between":
+        return pairs[0][0] >= pairs[0][1] and pairs[1][0] <= pairs[1][1]
+    every = all if op in ("!=", "not in") else any
+    return every(_SIGNS[op](label, value) for label, value in pairs)
+
+
+_SIGNS: dict[str, Callable[[date, date], bool]] = {
+    "=": operator.eq,
+    "in": operator.eq,
+    "!=": operator.ne,
+    "not in": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}

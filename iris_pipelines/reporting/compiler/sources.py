@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import LiteralString
 
-from iris_pipelines.domain.metrics import METRICS, Count
 from iris_pipelines.domain.reports.subjects import API, MESSAGES, Subject
 from iris_pipelines.domain.windows import DAY, HOUR
 
@@ -121,7 +120,6 @@ _ACTIVITY_COUNTS: Mapping[str, Sql] = {
     "times": "s.delivery_times",
     "time_ms": "s.delivery_time_ms",
 }
-assert {metric.name for metric in METRICS.values() if isinstance(metric, Count)} == set(_EVENT_COUNTS)
 
 MESSAGE_EVENTS = Source(
     "the event log",

@@ -83,8 +83,10 @@ class _Compiler:
     # Rows of a source, or of the event log: the keys, then what is summed.
 
     def _rows(self, source: Source, windows: Sequence[Window], columns: Iterable[tuple[str, str]]) -> Composable:
-        selected = [SQL("{} as {}").format(self._key(source, key), Identifier(key)) for key in self._keys]
-        selected += [SQL("{} as {}").format(SQL(sql), Identifier(name)) for name, sql in columns]  # type: ignore[arg-type]
+        selected: list[Composable] = [
+            SQL("{} as {}").format(self._key(source, key), Identifier(key)) for key in self._keys
+        ]
+        selected += [SQL("{} as {}").format(SQL(sql), Identifier(name)) for name, sql in columns]
         conditions: list[Composable] = [SQL("s.tenant_id = {}").format(self._tenant)]
         if source.condition is not None:
             conditions.append(SQL(source.condition))
@@ -173,7 +175,7 @@ class _Compiler:
             (each, source.measures.get(each), events.measures[each]) for each in measures
         ]
         if not question.uniques:
-            totals = [SQL("sum(r.{0}) as {0}").format(Identifier(each)) for each in measures]
+            totals: list[Composable] = [SQL("sum(r.{0}) as {0}").format(Identifier(each)) for each in measures]
             body = self._select("rows_to_sum", "r", totals)
             return [("rows_to_sum", self._rows_of(coverage, columns)), (name, body)]
         # Two steps: a contact has one row of its group, whatever the order, so that contacts are counted by hashing.
@@ -184,7 +186,7 @@ class _Compiler:
         by_contact = SQL("select {} from rows_to_sum as r {}").format(
             _COMMA.join([*self._key_list("r"), *totals]), self._group_by(contact, prefix="r")
         )
-        counted = [SQL("sum(r.{0}) as {0}").format(Identifier(each)) for each in measures]
+        counted: list[Composable] = [SQL("sum(r.{0}) as {0}").format(Identifier(each)) for each in measures]
         counted += [_distinct(each) for each in question.uniques]
         return [
             ("rows_to_sum", rows),
@@ -232,7 +234,8 @@ class _Compiler:
         selected = [*self._key_list("g"), *(_basic(metric) for metric in metrics)]
         join: Composable = SQL("")
         if with_percentiles:
-            same = [SQL("p.{0} = g.{0}").format(Identifier(key)) for key in self._keys] or [SQL("true")]
+            same: list[Composable] = [SQL("p.{0} = g.{0}").format(Identifier(key)) for key in self._keys]
+            same = same or [SQL("true")]
             join = SQL("left join percentiles as p on {}").format(_AND.join(same))
         return SQL("select {} from sums as g {}").format(_COMMA.join(selected), join)
 
@@ -266,15 +269,13 @@ class _Compiler:
             elif name == CAMPAIGN:
                 selected.append(SQL("nullif(b.campaign, {}) as campaign_id").format(SQL(NO_CAMPAIGN)))
                 selected.append(
-                    SQL("case when b.campaign = {} then 'none' else coalesce(n.name, 'unknown') end as campaign").format(
-                        SQL(NO_CAMPAIGN)
-                    )
+                    SQL(
+                        "case when b.campaign = {} then 'none' else coalesce(n.name, 'unknown') end as campaign"
+                    ).format(SQL(NO_CAMPAIGN))
                 )
             else:
                 selected.append(SQL("b.{}").format(Identifier(name)))
-        selected += [
-            SQL("{} as {}").format(self._metric(name), Identifier(name)) for name in question.shown_metrics
-        ]
+        selected += [SQL("{} as {}").format(self._metric(name), Identifier(name)) for name in question.shown_metrics]
         join = SQL("left join campaign_names as n on n.id = b.campaign") if CAMPAIGN in self._keys else SQL("")
         return SQL("select {} from basics as b {}").format(_COMMA.join(selected), join)
 
@@ -299,7 +300,7 @@ class _Compiler:
         wanted = [(each.field, each.direction == "desc") for each in self._question.definition.order]
         named = [name for name, _ in wanted]
         wanted += [(name, False) for name in self._question.definition.dimensions if name not in named]
-        terms = []
+        terms: list[Composable] = []
         for name, falls in wanted:
             is_text = name in self._question.subject.texts
             collation = SQL(' collate "C"') if is_text else SQL("")
@@ -321,7 +322,7 @@ class _Compiler:
         """A campaign is meant by its id or by its name; the opposite of a condition is true of all other campaigns."""
         opposites = {"!=": "=", "not in": "in"}
         op = opposites.get(condition.op, condition.op)
-        asked = Filter(field=condition.field, op=op, value=condition.value)  # type: ignore[arg-type]
+        asked = Filter(field=condition.field, op=op, value=condition.value)
         name = SQL('(n.name collate "C")')
         named = SQL("select n.id from campaign_names as n where {}").format(
             _condition(name, asked, self._parameters, "text")
@@ -360,7 +361,7 @@ def _condition(column: Composable, condition: Filter, parameters: Parameters, ki
             return SQL("strpos(lower({}), lower({})) > 0").format(column, parameters.add(values[0], kind))
         case op:
             sign = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}[op]
-            return SQL("{} {} {}").format(column, SQL(sign), parameters.add(values[0], kind))  # type: ignore[arg-type]
+            return SQL("{} {} {}").format(column, SQL(sign), parameters.add(values[0], kind))
 
 
 def _basic(metric: Metric) -> Composable:

@@ -208,5 +208,3 @@ def _rate(part: int, whole: int) -> Decimal | None:
 
 def _rounded(value: Decimal, places: str) -> Decimal:
     return value.quantize(Decimal(places), ROUND_HALF_UP)
-
-

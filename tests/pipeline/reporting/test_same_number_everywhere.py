@@ -22,7 +22,7 @@ from tests.pipeline.reporting.recount import answer
 from tests.pipeline.reporting.traffic import CAMPAIGNS, TENANT, make_tenants, random_events, store
 
 START, NOW = datetime(2026, 3, 20, tzinfo=UTC), datetime(2026, 4, 7, 9, 40, tzinfo=UTC)
-# Clocks change in these days in Berlin and New York (nearly), in Lord Howe by half an hour; the others are at :30 and :45.
+# Clocks change in these days in Berlin, and in Lord Howe by half an hour; two of the others are at :30 and :45.
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe"]
 QUESTIONS = 200
 _PERCENTILES = [name for name in METRICS if name.startswith("p")]
@@ -52,7 +52,9 @@ def test_200_random_questions_have_one_answer(traffic: Database) -> None:
         found, sources = reported(traffic, asked)
         used |= sources
         expected = answer(events, asked, zone, is_api=is_api)
-        assert_same(found, expected, asked, is_exact="int_delivery_times_daily" not in sources, what=f"{number}: {asked}")
+        assert_same(
+            found, expected, asked, is_exact="int_delivery_times_daily" not in sources, what=f"{number}: {asked}"
+        )
     assert used == {
         *("analytics_daily", "analytics_hourly", "int_message_activity_daily", "int_delivery_times_daily"),
         *("int_api_requests_daily", "the event log"),
@@ -101,7 +103,9 @@ def question(draw: random.Random) -> dict[str, Any]:
     dimensions = draw.sample(subject.dimensions, draw.choice([0, 1, 1, 2, 2, 3]))
     metrics = draw.sample(list(subject.metrics), draw.randint(1, 6))
     days = draw.randint(1, 14)
-    start = START + timedelta(days=draw.randint(0, 12), hours=draw.choice([0, 0, 0, 5]), minutes=draw.choice([0, 0, 20]))
+    start = START + timedelta(
+        days=draw.randint(0, 12), hours=draw.choice([0, 0, 0, 5]), minutes=draw.choice([0, 0, 20])
+    )
     asked = asking(
         date_range={"start": start, "end": start + timedelta(days=days)},
         metrics=metrics,
@@ -160,7 +164,12 @@ def in_utc(cell: Any) -> Any:
 
 
 def assert_same(
-    found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]], asked: Mapping[str, Any], *, is_exact: bool, what: str
+    found: list[tuple[Any, ...]],
+    expected: list[tuple[Any, ...]],
+    asked: Mapping[str, Any],
+    *,
+    is_exact: bool,
+    what: str,
 ) -> None:
     assert len(found) == len(expected), what
     near = [name in _PERCENTILES for name in asked["metrics"]]
@@ -186,7 +195,8 @@ def rollup_columns(database: Database, relation: str) -> set[str]:
         return {
             name
             for (name,) in connection.execute(
-                "select column_name from information_schema.columns where table_schema = 'analytics' and table_name = %s",
+                "select column_name from information_schema.columns"
+                " where table_schema = 'analytics' and table_name = %s",
                 (relation,),
             )
         }

@@ -38,7 +38,11 @@ def random_events(draw: random.Random, start: datetime, end: datetime, number: i
 def _event(draw: random.Random, at: datetime) -> tuple[Any, ...]:
     kind = draw.choice(TYPES)
     is_request = kind == "api.request"
-    data = {"path": draw.choice(PATHS), "method": draw.choice(["GET", "post", None]), "status_code": draw.choice([200, 404, 500])}
+    data = {
+        "path": draw.choice(PATHS),
+        "method": draw.choice(["GET", "post", None]),
+        "status_code": draw.choice([200, 404, 500]),
+    }
     return (
         draw.choice([TENANT] * 9 + [OTHER]),
         kind,
