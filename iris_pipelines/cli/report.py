@@ -290,6 +290,18 @@ def stop(report_id: ReportId, tenant: options.Tenant = None) -> None:
 
 
 @app.command()
+def unsubscribe(token: Annotated[str, typer.Argument(help="The secret at the end of the link in the mail.")]) -> None:
+    """Take whoever got a mail off its report."""
+    from iris_pipelines.reporting.recurring.deliveries import unsubscribe
+
+    with open_database(read_settings()) as database:
+        left = unsubscribe(database, token, now=datetime.now(UTC))
+    if left is None:
+        fail("nobody has this link")
+    stdout.print(f"{left.recipient} no longer gets {left.report}", markup=False)
+
+
+@app.command()
 def due(as_json: AsJson = False) -> None:
     """Make and mail what is due now, as the daemon would."""
     from iris_pipelines.reporting.recurring.deliveries import send_waiting_mails
@@ -390,6 +402,8 @@ def _print_rows(rows: list[dict[str, object]], *, as_json: bool, nothing: str) -
 
 
 def _print_table(titles: list[str], are_numbers: list[bool], rows: object) -> None:
+    from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -400,4 +414,7 @@ def _print_table(titles: list[str], are_numbers: list[bool], rows: object) -> No
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:  # type: ignore[attr-defined]
         table.add_row(*(Text("" if cell is None else readable(str(cell))) for cell in row))
-    stdout.print(table)
+    # Where nobody looks there is no width to keep to, and a broken line is of no use to a program.
+    widest = Measurement.get(stdout, stdout.options.update(max_width=5_000), table).maximum
+    console = stdout if stdout.is_terminal else Console(width=max(widest, 1), highlight=False)
+    console.print(table)

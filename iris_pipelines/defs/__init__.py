@@ -10,10 +10,12 @@ from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
 from iris_pipelines.defs.assets.event_log import event_log
 from iris_pipelines.defs.assets.machines import machine_verdicts, user_agents
+from iris_pipelines.defs.assets.reports import report_assets
 from iris_pipelines.defs.assets.rollups import rollup_assets
 from iris_pipelines.defs.checks import recount_check
 from iris_pipelines.defs.partitions import closed_days, daily, hourly
 from iris_pipelines.defs.resources import dbt_project, production_resources
+from iris_pipelines.defs.sensors.due_reports import due_reports_sensor
 from iris_pipelines.defs.sensors.landing import landing_files_sensor
 from iris_pipelines.defs.sensors.late_events import late_events_sensor
 from iris_pipelines.defs.sensors.run_failures import run_failure_sensor
@@ -29,6 +31,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             user_agents,
             machine_verdicts(days),
             *rollup_assets(dbt_project(settings).manifest(), hours, days, closed_days(settings.history_start)),
+            *report_assets(),
         ],
         asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
         jobs=[
@@ -42,14 +45,18 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             jobs.stale_windows_job,
             jobs.landing_files_job,
             jobs.event_partitions_job,
+            jobs.due_reports_job,
         ],
         schedules=[
             schedules.hourly_rollups_schedule,
             schedules.daily_rollups_schedule,
             schedules.daily_event_partitions_schedule,
             schedules.daily_user_agents_schedule,
+            schedules.daily_reports_schedule,
+            schedules.weekly_reports_schedule,
+            schedules.monthly_reports_schedule,
         ],
-        sensors=[late_events_sensor, landing_files_sensor, run_failure_sensor],
+        sensors=[late_events_sensor, landing_files_sensor, due_reports_sensor, run_failure_sensor],
         resources={**production_resources(settings), **(resources or {})},
         executor=dg.in_process_executor,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS
+from iris_pipelines.defs.assets.reports import REPORT_KEYS
 from iris_pipelines.defs.ops import ingest_landing_files, maintain_event_partitions, rebuild_stale_windows
 
 # A run that hangs would hold back every rebuild after it: run monitoring ends it.
@@ -60,3 +61,8 @@ machine_verdicts_job = dg.define_asset_job(
 
 user_agents_job = dg.define_asset_job("user_agents_job", dg.AssetSelection.assets(USER_AGENTS), tags=_MAX_RUNTIME)
 """User agents that are new, or that an older release of the parser has described."""
+
+due_reports_job = dg.define_asset_job(
+    "due_reports_job", dg.AssetSelection.assets(*REPORT_KEYS.values()), tags=_MAX_RUNTIME
+)
+"""The recurring reports that are due, in one run, with their mails."""

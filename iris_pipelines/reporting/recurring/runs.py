@@ -70,10 +70,12 @@ def make_due_reports(
         yield _look_at(db, claim, now)
 
 
-def due_cadences(db: Database, *, now: datetime) -> set[Cadence]:
-    """The cadences that have a report to make, or a mail to send, now."""
+def due_cadences(db: Database, *, now: datetime, can_mail: bool) -> set[Cadence]:
+    """The cadences that have a report to make now, or a mail to send where that is possible."""
     with db.transaction() as connection:
-        rows = [*queries().due_cadences(connection, now=now), *queries().waiting_delivery_cadences(connection, now=now)]
+        rows = list(queries().due_cadences(connection, now=now))
+        if can_mail:
+            rows += queries().waiting_delivery_cadences(connection, now=now)
         return {Cadence(name) for (name,) in rows}
 
 
