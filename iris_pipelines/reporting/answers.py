@@ -121,14 +121,15 @@ def _rows(connection: Connection, answer: Answer, question: Question, *, as_text
                 answer.notes.append(f"Only the first {answer.cap:,} rows are shown: there are more.")
                 return
             answer.row_count += 1
-            yield _local(row, hours, question) if hours else row
+            yield _local(row, hours, question, as_text=as_text) if hours else row
 
 
-def _local(row: Row, hours: Sequence[int], question: Question) -> Row:
+def _local(row: Row, hours: Sequence[int], question: Question, *, as_text: bool) -> Row:
     """Hours as the local clock shows them, with their offset."""
     cells: list[Any] = list(row)
     for place in hours:
-        cells[place] = cells[place].astimezone(question.zone)
+        local = cells[place].astimezone(question.zone)
+        cells[place] = local.isoformat() if as_text else local
     return tuple(cells)
 
 

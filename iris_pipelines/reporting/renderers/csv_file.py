@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import BinaryIO
 
 from iris_pipelines.reporting.answers import Answer, Cell
@@ -48,7 +47,7 @@ def _lines(answer: Answer) -> Iterator[str]:
 def _dimension(cell: Cell) -> str:
     if cell is None:
         return ""
-    return _quoted(cell.isoformat() if isinstance(cell, datetime) else str(cell))
+    return _quoted(str(cell))
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import BinaryIO
 
 import orjson
@@ -56,6 +55,5 @@ def _dimension(cell: Cell, known: dict[Cell, bytes]) -> bytes:
     if looks is None:
         if len(known) > 100_000:
             known.clear()
-        value = cell.isoformat() if isinstance(cell, datetime) else None if cell is None else readable(str(cell))
-        looks = known[cell] = orjson.dumps(value)
+        looks = known[cell] = orjson.dumps(None if cell is None else readable(str(cell)))
     return looks
