@@ -157,6 +157,17 @@ DAILY = Source(
     instant=_DAY_START,
     published=("date", ("channel",)),
 )
+# Of a release that has no such model, it is one that is not built.
+CHANNEL_ACTIVITY = Source(
+    "int_channel_activity_daily",
+    "analytics_intermediate.int_channel_activity_daily",
+    MESSAGES,
+    DAY,
+    texts={"channel": "s.channel", "provider": "s.provider"},
+    measures={**_ROLLUP_COUNTS, "costs": "s.costs", "times": "s.delivery_times", "time_ms": "s.delivery_time_ms"},
+    bulk=20,
+    instant=_DAY_START,
+)
 HOURLY = Source(
     "analytics_hourly",
     "analytics.analytics_hourly",
@@ -229,5 +240,5 @@ API_REQUESTS = Source(
     bucket_time="bucket::float8",
     whole_percentiles=True,
 )
-SOURCES = (DAILY, HOURLY, DELIVERY_TIMES, API_REQUESTS, ACTIVITY, MESSAGE_EVENTS, API_EVENTS)
+SOURCES = (DAILY, CHANNEL_ACTIVITY, HOURLY, DELIVERY_TIMES, API_REQUESTS, ACTIVITY, MESSAGE_EVENTS, API_EVENTS)
 EVENTS = {MESSAGES.name: MESSAGE_EVENTS, API.name: API_EVENTS}

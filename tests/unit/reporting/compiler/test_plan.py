@@ -31,14 +31,14 @@ def planned(ledger: Ledger = BUILT, timezone: str = "UTC", **parts: Any) -> Plan
     [
         ({"metrics": ["messages_sent"]}, ["analytics_daily"]),
         ({"metrics": ["messages_sent", "total_cost"], "dimensions": ["week", "channel"]}, ["analytics_daily"]),
-        ({"metrics": ["messages_sent"], "dimensions": ["provider"]}, ["analytics_hourly"]),
+        ({"metrics": ["messages_sent"], "dimensions": ["provider"]}, ["int_channel_activity_daily"]),
         ({"metrics": ["unique_opens"], "dimensions": ["channel"]}, ["int_message_activity_daily"]),
         ({"metrics": ["unique_opens", "p95_delivery_time_ms"], "dimensions": ["date", "channel"]}, ["analytics_daily"]),
         (
             {"metrics": ["p95_delivery_time_ms"], "dimensions": ["provider"]},
-            ["analytics_hourly", "int_delivery_times_daily"],
+            ["int_channel_activity_daily", "int_delivery_times_daily"],
         ),
-        ({"metrics": ["avg_cost_per_message"]}, ["int_message_activity_daily"]),
+        ({"metrics": ["avg_cost_per_message"]}, ["int_channel_activity_daily"]),
         ({"metrics": ["messages_sent"], "dimensions": ["campaign"]}, ["int_message_activity_daily"]),
         ({"metrics": ["messages_sent"], "dimensions": ["country"]}, ["the event log"]),
         (
