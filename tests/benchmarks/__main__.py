@@ -14,7 +14,7 @@ from rich.table import Table
 from iris_pipelines.cli.console import open_database, stderr, stdout
 from iris_pipelines.cli.pipeline import Pipeline
 from iris_pipelines.db.embedded import EmbeddedServer
-from iris_pipelines.defs.rebuilds import build_views
+from iris_pipelines.defs.rebuilds import build_views, rebuild_everything_stale
 from iris_pipelines.defs.resources import dbt_project
 from iris_pipelines.domain.windows import DAY, Window
 from iris_pipelines.settings import Settings
@@ -24,6 +24,7 @@ from iris_pipelines.simulator.simulation import simulate
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ingest import IngestBenchmark, gzip_of, parquet_of
 from tests.benchmarks.orchestration import OrchestrationBenchmark
+from tests.benchmarks.reports import ReportBenchmark
 from tests.benchmarks.rollups import Ratio, RollupBenchmark, days_from
 
 _DAY = Window(datetime(2026, 11, 10, tzinfo=UTC), datetime(2026, 11, 11, tzinfo=UTC))
@@ -71,6 +72,9 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
                     (n, _DAY.start, _DAY.end),
                 )
         yield _figure(rollups.against_one_day_alone("analytics_hourly", many), "<= 1.1")
+        for done in rebuild_everything_stale(database, dbt, now=_DAY.end):
+            done.build.raise_failures()
+        yield from ReportBenchmark(database, settings.home, _DAY.end).figures()
         pipeline = Pipeline(settings, database)
         try:
             yield from OrchestrationBenchmark(pipeline, database, dbt, settings.home).figures(_DAY, many)

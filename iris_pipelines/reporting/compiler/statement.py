@@ -10,11 +10,12 @@ from uuid import UUID
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from iris_pipelines.domain.metrics import Cost, Difference, MeanCost, MeanTime, Metric, PercentileTime, Rate, Unique
-from iris_pipelines.domain.reports.definition import Filter
+from iris_pipelines.domain.metrics import Difference, PercentileTime, Rate
 from iris_pipelines.domain.reports.subjects import CAMPAIGN, Time
 from iris_pipelines.domain.windows import DAY, Window
+from iris_pipelines.reporting.compiler.conditions import compared, text_condition
 from iris_pipelines.reporting.compiler.coverage import Coverage
+from iris_pipelines.reporting.compiler.figures import basic, distinct, percentile
 from iris_pipelines.reporting.compiler.parameters import Parameters
 from iris_pipelines.reporting.compiler.plan import Plan, measures_of
 from iris_pipelines.reporting.compiler.question import Question
@@ -90,7 +91,7 @@ class _Compiler:
         conditions: list[Composable] = [SQL("s.tenant_id = {}").format(self._tenant)]
         if source.condition is not None:
             conditions.append(SQL(source.condition))
-        conditions += [self._text_condition(each, source) for each in self._question.text_filters]
+        conditions += [text_condition(each, source, self._parameters) for each in self._question.text_filters]
         spans = self._spans(source, windows, conditions)
         return SQL("select {columns} from {relation} as s{spans} where {conditions}").format(
             columns=_COMMA.join(selected) if selected else SQL("1 as one"),
@@ -187,7 +188,7 @@ class _Compiler:
             _COMMA.join([*self._key_list("r"), *totals]), self._group_by(contact, prefix="r")
         )
         counted: list[Composable] = [SQL("sum(r.{0}) as {0}").format(Identifier(each)) for each in measures]
-        counted += [_distinct(each) for each in question.uniques]
+        counted += [distinct(each) for each in question.uniques]
         return [
             ("rows_to_sum", rows),
             ("by_contact", by_contact),
@@ -222,7 +223,7 @@ class _Compiler:
             partition=partition,
             group=self._group_by(SQL("d.bucket"), prefix="d"),
         )
-        figures = [_percentile(each) for each in self._question.percentiles]
+        figures = [percentile(each) for each in self._question.percentiles]
         chosen = SQL("select {} from ranked as k {}").format(
             _COMMA.join([*self._key_list("k"), *figures]), self._group_by(SQL("k.total"), prefix="k")
         )
@@ -231,7 +232,7 @@ class _Compiler:
     def _basics(self, *, with_percentiles: bool) -> Composable:
         """One row a group with every metric that is computed from events."""
         metrics = self._question.basic_metrics
-        selected = [*self._key_list("g"), *(_basic(metric) for metric in metrics)]
+        selected = [*self._key_list("g"), *(basic(metric) for metric in metrics)]
         join: Composable = SQL("")
         if with_percentiles:
             same: list[Composable] = [SQL("p.{0} = g.{0}").format(Identifier(key)) for key in self._keys]
@@ -291,7 +292,7 @@ class _Compiler:
 
     def _having(self) -> Composable:
         conditions = [
-            _condition(SQL("f.{}").format(Identifier(each.field)), each, self._parameters, "numeric")
+            compared(SQL("f.{}").format(Identifier(each.field)), each, self._parameters, "numeric")
             for each in self._question.metric_filters
         ]
         return SQL("where {}").format(_AND.join(conditions)) if conditions else SQL("")
@@ -309,100 +310,3 @@ class _Compiler:
             if name == CAMPAIGN:
                 terms.append(SQL("f.campaign_id"))
         return _COMMA.join(terms) if terms else SQL("1")
-
-    # Conditions on dimensions.
-
-    def _text_condition(self, condition: Filter, source: Source) -> Composable:
-        column = SQL(source.texts[condition.field])
-        if condition.field != CAMPAIGN:
-            return _condition(SQL('({} collate "C")').format(column), condition, self._parameters, "text")
-        return self._campaign_condition(condition, column)
-
-    def _campaign_condition(self, condition: Filter, column: Composable) -> Composable:
-        """A campaign is meant by its id or by its name; the opposite of a condition is true of all other campaigns."""
-        opposites = {"!=": "=", "not in": "in"}
-        op = opposites.get(condition.op, condition.op)
-        asked = Filter(field=condition.field, op=op, value=condition.value)
-        name = SQL('(n.name collate "C")')
-        named = SQL("select n.id from campaign_names as n where {}").format(
-            _condition(name, asked, self._parameters, "text")
-        )
-        ids = [_uuid(each) for each in asked.values] if op in ("=", "in") else []
-        found = SQL("({column} = any(array({named})) or {column} = any({ids})").format(
-            column=column, named=named, ids=self._parameters.add([each for each in ids if each is not None], "uuid[]")
-        )
-        without_name = [
-            (SQL("'none'"), SQL("{} = {}").format(column, SQL(NO_CAMPAIGN))),
-            (
-                SQL("'unknown'"),
-                SQL("{0} <> {1} and {0} <> all(array(select n.id from campaign_names as n))").format(
-                    column, SQL(NO_CAMPAIGN)
-                ),
-            ),
-        ]
-        for word, applies in without_name:
-            meant = _condition(SQL('({} collate "C")').format(word), asked, self._parameters, "text")
-            found = found + SQL(" or ({} and {})").format(applies, meant)
-        found = found + SQL(")")
-        return SQL("not {}").format(found) if condition.op in opposites else found
-
-
-def _condition(column: Composable, condition: Filter, parameters: Parameters, kind: str) -> Composable:
-    values = condition.values
-    match condition.op:
-        case "in":
-            return SQL("{} = any({})").format(column, parameters.add(values, f"{kind}[]"))
-        case "not in":
-            return SQL("{} <> all({})").format(column, parameters.add(values, f"{kind}[]"))
-        case "between":
-            low, high = (parameters.add(value, kind) for value in values)
-            return SQL("{} between {} and {}").format(column, low, high)
-        case "contains":
-            return SQL("strpos(lower({}), lower({})) > 0").format(column, parameters.add(values[0], kind))
-        case op:
-            sign = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}[op]
-            return SQL("{} {} {}").format(column, SQL(sign), parameters.add(values[0], kind))
-
-
-def _basic(metric: Metric) -> Composable:
-    """A metric from the sums of its group."""
-    name = Identifier(metric.name)
-    match metric:
-        case PercentileTime():
-            return SQL("p.{}").format(name)
-        case Cost():
-            return SQL("g.cost as {}").format(name)
-        case MeanCost():
-            return SQL("round(g.cost / nullif(g.costs, 0), 6) as {}").format(name)
-        case MeanTime():
-            return SQL("round(g.time_ms / nullif(g.times, 0))::bigint as {}").format(name)
-        case Unique():
-            return SQL("g.{0} as {0}").format(name)
-        case _:
-            return SQL("coalesce(g.{0}, 0)::bigint as {0}").format(name)
-
-
-def _distinct(metric: Unique) -> Composable:
-    name = Identifier(metric.name)
-    if metric.event_type is None:
-        return SQL("count(r.contact_id) as {}").format(name)
-    (measure,) = measures_of(metric)
-    return SQL("count(r.contact_id) filter (where r.{} > 0) as {}").format(Identifier(measure), name)
-
-
-def _percentile(metric: PercentileTime) -> Composable:
-    """Between the two durations around the place, in proportion."""
-    share = {0.5: SQL("0.5"), 0.95: SQL("0.95"), 0.99: SQL("0.99")}[metric.share]
-    return SQL(
-        "round((min(k.milliseconds) filter (where k.up_to > floor({rank})) "
-        "+ (min(k.milliseconds) filter (where k.up_to > ceil({rank})) "
-        "- min(k.milliseconds) filter (where k.up_to > floor({rank}))) * ({rank} - floor({rank})))::numeric)::bigint "
-        "as {name}"
-    ).format(rank=SQL("{} * (k.total - 1)").format(share), name=Identifier(metric.name))
-
-
-def _uuid(value: object) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None

@@ -40,14 +40,29 @@ _RATES = {
 }
 
 
-def answer(events: Sequence[Event], asked: Mapping[str, Any], zone: ZoneInfo, *, is_api: bool) -> list[tuple[Any, ...]]:
-    """The rows that a report must have, in its order."""
+class Recount:
+    """Answers from these events; what the calendar calls them is worked out once a zone."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._events = events
+        self._labelled: dict[str, list[tuple[Event, dict[str, Any]]]] = {}
+
+    def answer(self, asked: Mapping[str, Any], *, is_api: bool) -> list[tuple[Any, ...]]:
+        """The rows that a report must have, in its order."""
+        zone = ZoneInfo(asked["timezone"])
+        if zone.key not in self._labelled:
+            self._labelled[zone.key] = [(event, _labels(event, zone)) for event in self._events]
+        return _answer(self._labelled[zone.key], asked, zone, is_api=is_api)
+
+
+def _answer(
+    events: Sequence[tuple[Event, dict[str, Any]]], asked: Mapping[str, Any], zone: ZoneInfo, *, is_api: bool
+) -> list[tuple[Any, ...]]:
     start, end = asked["date_range"]["start"], asked["date_range"]["end"]
     groups: defaultdict[tuple[Any, ...], list[Event]] = defaultdict(list)
-    for event in events:
+    for event, labels in events:
         if (event["event_type"] == "api.request") is not is_api or not start <= event["timestamp"] < end:
             continue
-        labels = _labels(event, zone)
         conditions = [each for each in asked["filters"] if each["field"] in labels]
         if all(_meets(each, labels, zone) for each in conditions):
             groups[tuple(labels[name] for name in asked["dimensions"])].append(event)

@@ -30,7 +30,7 @@ def line_chart(
         "kind": "line",
         "title": plain_title(metric),
         "points": _parts(values, low, top),
-        "previous": _parts(before, low, top),
+        "previous": _parts(before, low, top) if any(before) else [],
         "dots": len(values) <= _MOST_DOTS,
         "is_filled": low == 0,
         "y": [{"at": (tick - low) / (top - low), "label": _tick(metric, tick, currency)} for tick in ticks],

@@ -80,7 +80,7 @@ def change(metric: str, value: Cell, before: Cell) -> Change:
         return Change("new" if value else "unchanged", "neutral")
     else:
         share = 100 * difference / abs(Decimal(before))
-        places = "0.1" if abs(share) >= Decimal("0.05") else "0.001"
+        places = "0.1" if abs(share) >= Decimal("0.05") else "0.01"
         text = f"{share.quantize(Decimal(places), ROUND_HALF_UP):+,} %"
     if difference == 0:
         return Change("unchanged", "neutral")
