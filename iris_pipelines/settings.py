@@ -33,9 +33,9 @@ class Settings(BaseSettings):
     )
     smtp_url: SecretStr | None = Field(
         default=None,
-        description="The server that sends mails, smtp://user:password@host:587 or smtps://...; unset sends none.",
+        description="The server that sends mail: smtp://, smtp+starttls:// or smtps://user:password@host:port.",
     )
-    mail_from: str = Field(default="iris@localhost", description="Who mails are from, `Name <address>` or an address.")
+    mail_from: str = Field(default="IRIS Pipelines <iris@localhost>", description="Who mail comes from.")
     public_url: str | None = Field(
         default=None, description="Where the HTTP service is reached from outside: links in mails lead there."
     )
@@ -59,8 +59,10 @@ class Settings(BaseSettings):
     @field_validator("smtp_url", mode="after")
     @classmethod
     def _is_smtp(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and urlsplit(url.get_secret_value()).scheme not in ("smtp", "smtps"):
-            raise ValueError("expected smtp://user:password@host:port or smtps://user:password@host:port")
+        if url is not None:
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme not in ("smtp", "smtp+starttls", "smtps") or not parts.hostname:
+                raise ValueError("expected smtp://, smtp+starttls:// or smtps://user:password@host:port")
         return url
 
     def configured_smtp_url(self) -> str | None:

@@ -96,6 +96,14 @@ set is_active = false
 where tenant_id = :tenant_id and id = :report_id and is_active
 returning id;
 
+-- name: put_report_aside(report_id)^
+update iris.scheduled_reports
+set is_active = false
+where id = :report_id
+returning
+    tenant_id,
+    name;
+
 -- name: cancel_occurrences(report_id)!
 update iris.report_occurrences
 set status = 'cancelled'

@@ -18,6 +18,7 @@ from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.reporting.renderers.safe_text import readable
 
 _SECONDS = 30
+_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 # Beyond it, most mail servers refuse; base64 makes a third more of it.
 LARGEST_ATTACHMENT = 15 * 1024 * 1024
 
@@ -47,15 +48,15 @@ class Mailer(Protocol):
 
 @dataclass(frozen=True)
 class SmtpMailer:
-    """An SMTP server: `smtp://user:password@host:port` (TLS if it is offered) or `smtps://...`."""
+    """An SMTP server: `smtp://user:password@host:port` (TLS if offered), `smtp+starttls://` (or nothing), `smtps://`."""
 
     url: str
     sender: str
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise InvalidMailServer("IRIS_SMTP_URL must look like smtp://user:password@host:587 or smtps://...")
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise InvalidMailServer("expected smtp://, smtp+starttls:// or smtps://user:password@host:port")
         if "@" not in parseaddr(self.sender)[1]:
             raise InvalidMailServer("IRIS_MAIL_FROM must be an address such as reports@example.com")
 
@@ -67,6 +68,9 @@ class SmtpMailer:
         except smtplib.SMTPRecipientsRefused as error:
             code, words = error.recipients[recipient]
             raise _refusal(code, words) from error
+        except smtplib.SMTPAuthenticationError as error:
+            # Somebody will correct the password: nothing is lost until then.
+            raise MailDelayed(f"{error.smtp_code} the server refuses the user or the password") from error
         except smtplib.SMTPResponseException as error:
             raise _refusal(error.smtp_code, error.smtp_error) from error
         except (smtplib.SMTPException, OSError) as error:
@@ -74,15 +78,15 @@ class SmtpMailer:
 
     def _connected(self) -> smtplib.SMTP:
         parts = urlsplit(self.url)
-        host = parts.hostname or ""
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         tls = ssl.create_default_context()
         if parts.scheme == "smtps":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=_SECONDS, context=tls)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=_SECONDS, context=tls)
         else:
-            server = smtplib.SMTP(host, parts.port or 25, timeout=_SECONDS)
+            server = smtplib.SMTP(host, port, timeout=_SECONDS)
         try:
             server.ehlo_or_helo_if_needed()
-            if parts.scheme == "smtp" and server.has_extn("starttls"):
+            if parts.scheme == "smtp+starttls" or (parts.scheme == "smtp" and server.has_extn("starttls")):
                 server.starttls(context=tls)
                 server.ehlo()
             if parts.username is not None:

@@ -21,7 +21,12 @@ from iris_pipelines.domain.windows import HOUR, closed_before, floor
 from iris_pipelines.reporting.answers import period_of
 from iris_pipelines.reporting.compiler.sources import SOURCES
 from iris_pipelines.reporting.making import MEDIA_TYPES, MadeReport, file_name, make_report, read_tenant
-from iris_pipelines.reporting.recurring.schedules import ScheduledReport, UnknownReport, read_scheduled_report
+from iris_pipelines.reporting.recurring.schedules import (
+    ScheduledReport,
+    UnknownReport,
+    put_aside,
+    read_scheduled_report,
+)
 
 _LEASE = timedelta(minutes=30)
 _LOOK_AGAIN = timedelta(minutes=2)
@@ -86,7 +91,11 @@ def _claim(db: Database, now: datetime, cadences: Collection[Cadence]) -> _Claim
             return None
         report_id, day, occurs_at, planned_at, attempts = row
         queries().fail_interrupted_runs(connection, report_id=report_id, occurrence_date=day, finished_at=now)
-        return _Claim(read_scheduled_report(connection, report_id), day, occurs_at, planned_at, attempts)
+        try:
+            return _Claim(read_scheduled_report(connection, report_id), day, occurs_at, planned_at, attempts)
+        except IrisError as error:
+            put_aside(connection, report_id, error)
+    return _claim(db, now, cadences)
 
 
 def _look_at(db: Database, claim: _Claim, now: datetime) -> DueReport:

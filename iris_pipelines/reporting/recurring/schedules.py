@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -132,9 +132,24 @@ def plan_occurrences(db: Database, *, now: datetime) -> int:
     planned = 0
     with db.transaction() as connection:
         zones = dict(queries().tenant_zones(connection))
-        for row in queries().reports_to_plan(connection):
-            planned += _plan(connection, _read(row), zones, now)
+        for row in list(queries().reports_to_plan(connection)):
+            try:
+                planned += _plan(connection, _read(row), zones, now)
+            except IrisError as error:
+                put_aside(connection, row[0], error)
     return planned
+
+
+def put_aside(connection: Connection, report_id: UUID, error: IrisError) -> None:
+    """End a recurring report that cannot be read, as another program may have left it: no other one may suffer."""
+    tenant_id, name = queries().put_report_aside(connection, report_id=report_id)
+    queries().cancel_occurrences(connection, report_id=report_id)
+    queries().note_report_failure(
+        connection,
+        tenant_id=tenant_id,
+        message=f"the recurring report {name} was stopped, because it cannot be read: {error}",
+        data=Jsonb({"scheduled_report_id": str(report_id)}),
+    )
 
 
 def _plan(connection: Connection, report: ScheduledReport, zones: dict[UUID, str], now: datetime) -> int:
@@ -159,9 +174,16 @@ def _read(row: Any) -> ScheduledReport:
         report_id,
         tenant_id,
         read_definition(document),
-        Schedule(Cadence(cadence), at, weekday, month_day),
+        _schedule(Cadence(cadence), at, weekday, month_day),
         tuple(recipients),
         timedelta(minutes=minutes),
         is_active,
         planned_until,
     )
+
+
+def _schedule(cadence: Cadence, at: time, weekday: int | None, month_day: int | None) -> Schedule:
+    """Other programs insert rows of name, definition, schedule and recipients alone: Mondays, and the 1st."""
+    if cadence is Cadence.WEEKLY:
+        return Schedule(cadence, at, weekday=weekday or 0)
+    return Schedule(cadence, at, month_day=month_day or 1) if cadence is Cadence.MONTHLY else Schedule(cadence, at)

@@ -307,6 +307,46 @@ def test_the_first_one_is_the_next_that_falls_due(tenant: Database) -> None:
     assert [(each.report.name, each.day.day) for each in found] == [("Evening", 26), ("Noon", 27)]
 
 
+def test_rows_of_other_programs_need_no_more_than_the_guide_has(tenant: Database) -> None:
+    insert = (
+        "insert into iris.scheduled_reports (tenant_id, name, definition, schedule, recipients)"
+        " values (%s, %s, %s, %s, %s)"
+    )
+    definition = '{"name": "Theirs", "date_range": "last_7_days", "metrics": ["messages_sent"]}'
+    with tenant.transaction() as connection:
+        for name, schedule in [("W", "weekly"), ("M", "monthly"), ("D", "daily")]:
+            connection.execute(insert, (TENANT, name, definition, schedule, '["a@example.com"]'))
+        connection.execute("update iris.scheduled_reports set planned_until = '2026-03-26'")
+    found = looked(tenant, datetime(2026, 4, 1, 12, tzinfo=UTC))
+    assert sorted((each.report.schedule.cadence.value, each.day.day) for each in found) == [
+        *(("daily", 1), ("daily", 27), ("daily", 28), ("daily", 29), ("daily", 30), ("daily", 31)),
+        *(("monthly", 1), ("weekly", 30)),
+    ]
+
+
+@pytest.mark.parametrize("when", ["before it is planned", "before it is made"])
+def test_a_report_that_cannot_be_read_is_stopped_and_holds_no_other_back(tenant: Database, when: str) -> None:
+    broken, good = recurring(tenant, name="Broken"), recurring(tenant, name="Good")
+    if when == "before it is made":
+        plan_occurrences(tenant, now=MORNING)
+    with tenant.transaction() as connection:
+        connection.execute(
+            'update iris.scheduled_reports set definition = definition || \'{"metrics": ["sent"]}\' where id = %s',
+            (broken,),
+        )
+    if when == "before it is planned":
+        assert [each.report.id for each in looked(tenant, MORNING)] == [good]
+    else:
+        assert [each.report.id for each in make_due_reports(tenant, now=MORNING)] == [good]
+    with tenant.transaction() as connection:
+        (alert,) = connection.execute("select tenant_id, message from iris.system_alerts").fetchall()
+        active = connection.execute("select id from iris.scheduled_reports where is_active").fetchall()
+    assert (alert[0], active) == (TENANT, [(good,)])
+    assert (
+        "Broken was stopped, because it cannot be read: the report cannot be made: metrics: unknown metric" in alert[1]
+    )
+
+
 # Mails.
 
 
@@ -416,6 +456,18 @@ def test_a_file_too_large_for_a_mail_is_not_attached(
     ((_, message),) = inbox.mails
     assert list(message.iter_attachments()) == []
     assert "too large for a mail" in body(message)
+
+
+def test_a_password_that_is_refused_is_no_reason_to_give_up(tenant: Database, inbox: Inbox) -> None:
+    recurring(tenant)
+    looked(tenant, MORNING)
+    with_password = SmtpMailer(inbox.url.replace("//", "//me:secret@"), "a@example.com")
+    (tried,) = send_waiting_mails(tenant, with_password, now=MORNING)
+    assert tried.status == "waiting"
+    assert "secret" not in str(tried)
+    encrypted = SmtpMailer(inbox.url.replace("smtp:", "smtp+starttls:"), "a@example.com")
+    (tried,) = send_waiting_mails(tenant, encrypted, now=MORNING + MINUTE)
+    assert (tried.status, len(inbox.mails)) == ("waiting", 0)
 
 
 @pytest.mark.parametrize(("url", "sender"), [("http://x", "a@b.c"), ("smtp://", "a@b.c"), ("smtp://x", "nobody")])

@@ -12,15 +12,16 @@ create table iris.scheduled_reports (
     recipients jsonb not null default '[]' check (jsonb_typeof(recipients) = 'array'),
     deadline_minutes integer not null default 120 check (deadline_minutes >= 0),
     is_active boolean not null default true,
-    planned_until date not null,
+    planned_until date not null default (current_timestamp at time zone 'UTC')::date,
     created_at timestamptz not null default clock_timestamp(),
-    check ((schedule = 'weekly') = (weekday is not null)),
-    check ((schedule = 'monthly') = (month_day is not null))
+    check (weekday is null or schedule = 'weekly'),
+    check (month_day is null or schedule = 'monthly')
 );
 comment on table iris.scheduled_reports is
 'Reports made again and again. Definitions have relative date ranges, resolved against each occurrence.';
-comment on column iris.scheduled_reports.weekday is '0 is Monday.';
-comment on column iris.scheduled_reports.month_day is '31 is the last day; shorter months end earlier.';
+comment on column iris.scheduled_reports.weekday is '0 is Monday; a weekly report without one is due on Mondays.';
+comment on column iris.scheduled_reports.month_day is '31 is the last day; shorter months end earlier. '
+'A monthly report without one is due on the 1st.';
 comment on column iris.scheduled_reports.deadline_minutes is
 'How long an occurrence waits for its period to be complete; after that it goes out with a note.';
 comment on column iris.scheduled_reports.planned_until is
