@@ -105,6 +105,9 @@ def make_report(
             tenant = read_tenant(connection, tenant_id)
             day = today or local_day(definition, tenant, now)
             period = period_of(definition, timezone=tenant.timezone, today=day)
+            if period.window.end > now:
+                local = now.astimezone(period.zone)
+                notes = (*notes, f"This period is not over: it was counted on {local:%-d %B %Y at %H:%M}.")
             head = Head(tenant.name, tenant.currency, definition, period, now, notes, tenant.brand)
             is_text = definition.format in (Format.CSV, Format.JSON)
             question = Question(definition, period)

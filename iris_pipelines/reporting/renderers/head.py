@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from iris_pipelines.domain.reports.definition import Filter, ReportDefinition
 from iris_pipelines.domain.reports.ranges import Period
 from iris_pipelines.domain.reports.subjects import title
+from iris_pipelines.domain.windows import Window
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Head:
     made_at: datetime
     notes: Sequence[str] = ()
     brand: Brand = Brand()
+
+    @property
+    def previous(self) -> Period:
+        """The period before; of one that is still running, as much as has passed of it."""
+        window = self.period.previous
+        passed = self.made_at - self.period.window.start
+        if self.made_at < self.period.window.end and timedelta() < passed < window.end - window.start:
+            window = Window(window.start, window.start + passed)
+        return replace(self.period, window=window)
 
     @property
     def facts(self) -> dict[str, str]:

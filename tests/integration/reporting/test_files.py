@@ -319,6 +319,17 @@ def test_a_report_of_nothing_is_a_report(traffic: Database, tmp_path: Path) -> N
     ]
 
 
+def test_a_period_that_is_not_over_says_so_and_is_compared_with_as_much_of_the_one_before(
+    traffic: Database, tmp_path: Path
+) -> None:
+    note = "This period is not over: it was counted on 7 April 2026 at 11:40."
+    for kind in Format:
+        assert made(traffic, tmp_path, kind, date_range="today").notes == (note,)
+    title = pypdf.PdfReader(tmp_path / "report.pdf").pages[0].extract_text()
+    assert note in title
+    assert "Compared with 6 April 2026 00:00 to 6 April 2026 11:40" in title
+
+
 def test_the_same_report_is_the_same_file(traffic: Database, tmp_path: Path) -> None:
     for kind in Format:
         assert made(traffic, tmp_path, kind).sha256 == made(traffic, tmp_path, kind).sha256, kind

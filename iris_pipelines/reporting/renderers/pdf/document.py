@@ -6,7 +6,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -101,7 +100,7 @@ def _document(connection: Connection, tenant_id: UUID, answer: Answer, head: Hea
         "title": readable(definition.name),
         "description": readable(definition.description),
         "period": str(head.period),
-        "previous": str(_previous(head.period)),
+        "previous": str(head.previous),
         "made": made,
         "colour": head.brand.colour,
         "logo": None,
@@ -121,10 +120,6 @@ def _table_title(definition: ReportDefinition) -> str:
     return "By " + " and ".join(title(name).lower() for name in definition.dimensions)
 
 
-def _previous(period: Period) -> Period:
-    return replace(period, window=period.previous)
-
-
 def _asked(connection: Connection, tenant_id: UUID, head: Head, period: Period, **parts: Any) -> list[dict[str, Cell]]:
     """The same report with other dimensions or metrics. Its conditions on metrics are about its own rows, and go."""
     filters = tuple(each for each in head.definition.filters if each.field not in REPORT_METRICS)
@@ -135,7 +130,7 @@ def _asked(connection: Connection, tenant_id: UUID, head: Head, period: Period, 
 
 
 def _figures(connection: Connection, tenant_id: UUID, head: Head) -> list[dict[str, str]]:
-    now, before = (_asked(connection, tenant_id, head, period)[0] for period in (head.period, _previous(head.period)))
+    now, before = (_asked(connection, tenant_id, head, period)[0] for period in (head.period, head.previous))
     cards = []
     for name in head.definition.metrics:
         changed = change(name, now[name], before[name])
@@ -177,7 +172,7 @@ def _trends(
     connection: Connection, tenant_id: UUID, head: Head, metrics: Sequence[str], grain: Time
 ) -> list[dict[str, Any]]:
     found, labels = [], []
-    for period in (head.period, _previous(head.period)):
+    for period in (head.period, head.previous):
         rows = _asked(connection, tenant_id, head, period, dimensions=(grain,), metrics=tuple(metrics))
         question = Question(head.definition.model_copy(update={"dimensions": (grain,), "filters": ()}), period)
         local = [
