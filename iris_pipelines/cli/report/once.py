@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iris_pipelines.cli.console import fail, open_database, print_json, read_settings, stderr, stdout
+from iris_pipelines.cli.console import fail, open_database, print_json, progress, read_settings, stderr, stdout
 from iris_pipelines.cli.report import definition as options
 from iris_pipelines.cli.report.tables import print_table
 from iris_pipelines.domain.reports.definition import Format
@@ -163,8 +163,8 @@ def schema() -> None:
 
 def _make(wanted: ReportDefinition, tenant: str | None, out: Path | None, *, bom: bool) -> MadeReport:
     from iris_pipelines.reporting.answers import period_of
+    from iris_pipelines.reporting.history import run_report
     from iris_pipelines.reporting.making import file_name, local_day, read_tenant
-    from iris_pipelines.reporting.recurring.runs import run_report
 
     now = datetime.now(UTC)
     with open_database(read_settings()) as database:
@@ -177,7 +177,9 @@ def _make(wanted: ReportDefinition, tenant: str | None, out: Path | None, *, bom
             path /= file_name(wanted, period)
         if not path.parent.is_dir():
             fail(f"there is no folder {path.parent}")
-        return run_report(database, tenant_id, wanted, path, now=now, bom=bom)
+        with progress() as bar:
+            bar.add_task(f"making {path.name}", total=None)
+            return run_report(database, tenant_id, wanted, path, now=now, bom=bom)
 
 
 def _print_report(wanted: ReportDefinition, tenant: str | None, *, bom: bool) -> None:

@@ -106,7 +106,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Runs of reports, the latest first, with their files and deliveries."""
-    from iris_pipelines.reporting.recurring.runs import report_history
+    from iris_pipelines.reporting.history import report_history
 
     with open_database(read_settings()) as database:
         found = report_history(database, options.chosen_tenant(database, tenant), report_id, most=most)
@@ -135,7 +135,7 @@ def fetch_file(
     out: Annotated[Path, typer.Option(help="Folder to write to.", file_okay=False)] = Path(),
 ) -> None:
     """Write the file of a recurring report's run to a folder."""
-    from iris_pipelines.reporting.recurring.runs import read_file
+    from iris_pipelines.reporting.history import read_file
 
     with open_database(read_settings()) as database:
         name, content = read_file(database, options.chosen_tenant(database, tenant), run_id)

@@ -48,6 +48,19 @@ values (
 )
 returning id;
 
+-- name: change_report(report_id, definition, schedule, weekday, month_day, at, recipients, minutes)!
+update iris.scheduled_reports
+set
+    name = :definition::jsonb ->> 'name',
+    definition = :definition,
+    schedule = :schedule,
+    weekday = :weekday,
+    month_day = :month_day,
+    local_time = :at,
+    recipients = :recipients,
+    deadline_minutes = :minutes
+where id = :report_id;
+
 -- name: scheduled_reports(tenant_id)
 select
     id,

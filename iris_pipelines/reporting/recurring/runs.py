@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -14,16 +14,15 @@ from psycopg.types.json import Jsonb
 
 from iris_pipelines.db.database import Connection, Database, DatabaseUnavailable, queries
 from iris_pipelines.domain.errors import IrisError
-from iris_pipelines.domain.reports.definition import ReportDefinition
 from iris_pipelines.domain.reports.ranges import Period
 from iris_pipelines.domain.reports.schedules import Cadence
 from iris_pipelines.domain.windows import HOUR, closed_before, floor
 from iris_pipelines.reporting.answers import period_of
 from iris_pipelines.reporting.compiler.sources import SOURCES
-from iris_pipelines.reporting.making import MEDIA_TYPES, MadeReport, file_name, make_report, read_tenant
+from iris_pipelines.reporting.history import finish_run, in_words, start_run
+from iris_pipelines.reporting.making import MEDIA_TYPES, MadeReport, make_report, read_tenant
 from iris_pipelines.reporting.recurring.schedules import (
     ScheduledReport,
-    UnknownReport,
     put_aside,
     read_scheduled_report,
 )
@@ -116,7 +115,13 @@ def _look_at(db: Database, claim: _Claim, now: datetime) -> DueReport:
                 note=reason,
             )
             return DueReport(claim.report, claim.day, Outcome.WAITING, reason=reason)
-        run_id = _start_run(connection, claim.report.tenant_id, claim.report.definition, now, claim)
+        run_id = start_run(
+            connection,
+            claim.report.tenant_id,
+            claim.report.definition,
+            now=now,
+            occurrence=(claim.report.id, claim.day),
+        )
     notes = (
         [
             f"{unfinished} hours of this period were still being rebuilt when this report had to go out: "
@@ -131,7 +136,7 @@ def _look_at(db: Database, claim: _Claim, now: datetime) -> DueReport:
         raise
     except Exception as error:  # noqa: BLE001 (whatever it is, the other reports must not wait for this one)
         _fail(db, claim, run_id, error, now)
-        return DueReport(claim.report, claim.day, Outcome.FAILED, run_id, reason=_words(error))
+        return DueReport(claim.report, claim.day, Outcome.FAILED, run_id, reason=in_words(error))
 
 
 def _make(db: Database, claim: _Claim, run_id: UUID, notes: list[str], now: datetime) -> DueReport:
@@ -160,7 +165,7 @@ def _make(db: Database, claim: _Claim, run_id: UUID, notes: list[str], now: date
 
 def _fail(db: Database, claim: _Claim, run_id: UUID, error: Exception, now: datetime) -> None:
     """Try again later; after some attempts, give up and let the next period have its turn."""
-    words = _words(error)
+    words = in_words(error)
     with db.transaction() as connection:
         queries().fail_report_run(connection, run_id=run_id, finished_at=now, error=words)
         if claim.attempts < _MOST_ATTEMPTS:
@@ -189,10 +194,6 @@ def backoff(attempts: int) -> timedelta:
     return min(timedelta(minutes=2 ** (attempts - 1)), timedelta(hours=2))
 
 
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, IrisError) else f"{type(error).__name__}: {error}"
-
-
 def _unfinished_hours(connection: Connection, period: Period, occurs_at: datetime) -> int:
     """How many hours of the period that were over when the report was due are not rebuilt yet."""
     end = min(floor(period.window.end + HOUR - timedelta(microseconds=1), HOUR), closed_before(occurs_at))
@@ -200,99 +201,3 @@ def _unfinished_hours(connection: Connection, period: Period, occurs_at: datetim
     built = [name for (name,) in queries().built_report_sources(connection, names=names)]
     start = floor(period.window.start, HOUR)
     return int(queries().unfinished_report_hours(connection, names=built, range_start=start, range_end=end))
-
-
-# Runs, of recurring reports and of single ones.
-
-
-def _start_run(
-    connection: Connection, tenant_id: UUID, definition: ReportDefinition, now: datetime, claim: _Claim | None = None
-) -> UUID:
-    run_id = queries().start_report_run(
-        connection,
-        tenant_id=tenant_id,
-        report_id=None if claim is None else claim.report.id,
-        occurrence_date=None if claim is None else claim.day,
-        name=definition.name,
-        definition=Jsonb(definition.model_dump(mode="json")),
-        format=definition.format,
-        started_at=now,
-    )
-    return UUID(str(run_id))
-
-
-def finish_run(
-    connection: Connection, run_id: UUID, definition: ReportDefinition, made: MadeReport, now: datetime
-) -> None:
-    """Note what was made."""
-    queries().finish_report_run(
-        connection,
-        run_id=run_id,
-        now=now,
-        starts=made.period.window.start,
-        ends=made.period.window.end,
-        rows=made.rows,
-        is_truncated=made.is_truncated,
-        notes=Jsonb(list(made.notes)),
-        file_name=file_name(definition, made.period),
-        bytes=made.bytes,
-        sha256=made.sha256,
-    )
-
-
-def run_report(
-    db: Database, tenant_id: UUID, definition: ReportDefinition, path: Path, *, now: datetime, bom: bool = False
-) -> MadeReport:
-    """Make a report once, and note it among the runs; the file is the caller's to keep."""
-    with db.transaction() as connection:
-        read_tenant(connection, tenant_id)
-        run_id = _start_run(connection, tenant_id, definition, now)
-    try:
-        made = make_report(db, tenant_id, definition, path, now=now, bom=bom)
-    except Exception as error:
-        with db.transaction() as connection:
-            queries().fail_report_run(connection, run_id=run_id, finished_at=now, error=_words(error))
-        raise
-    with db.transaction() as connection:
-        finish_run(connection, run_id, definition, made, now)
-    return made
-
-
-def read_file(db: Database, tenant_id: UUID, run_id: UUID) -> tuple[str, bytes]:
-    """The name and the content of a recurring report's file; raises UnknownReport."""
-    with db.transaction() as connection:
-        found = queries().report_file(connection, tenant_id=tenant_id, run_id=run_id)
-    if found is None:
-        raise UnknownReport(f"there is no file of a run {run_id}: `iris report history` shows the runs")
-    return str(found[0]), bytes(found[2])
-
-
-@dataclass(frozen=True)
-class ReportRun:
-    """One making of a report, as it is recorded."""
-
-    id: UUID
-    scheduled_report_id: UUID | None
-    occurrence_date: date | None
-    name: str
-    format: str
-    status: str
-    started_at: datetime
-    finished_at: datetime | None
-    period_start: datetime | None
-    period_end: datetime | None
-    row_count: int | None
-    file_name: str | None
-    file_bytes: int | None
-    sha256: str | None
-    notes: Sequence[str]
-    error: str | None
-    deliveries: Mapping[str, str]
-    """The state of the mail to each recipient."""
-
-
-def report_history(db: Database, tenant_id: UUID, report_id: UUID | None = None, *, most: int = 100) -> list[ReportRun]:
-    """The latest runs of a tenant, or of one recurring report."""
-    with db.transaction() as connection:
-        rows = queries().report_history(connection, tenant_id=tenant_id, report_id=report_id, most=most)
-        return [ReportRun(*row) for row in rows]

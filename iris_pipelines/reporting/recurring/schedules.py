@@ -91,6 +91,38 @@ def schedule_report(
         )
 
 
+def change_report(
+    db: Database,
+    tenant_id: UUID,
+    report_id: UUID,
+    *,
+    definition: ReportDefinition | None = None,
+    schedule: Schedule | None = None,
+    recipients: Sequence[str] | None = None,
+    deadline: timedelta | None = None,
+) -> None:
+    """Change parts of a recurring report, from its next occurrence on. Raises UnknownReport."""
+    if definition is not None and isinstance(definition.date_range, AbsoluteRange):
+        raise InvalidSchedule("a recurring report needs a relative date range such as last_7_days")
+    addresses = None if recipients is None else validated_recipients(recipients)
+    with db.transaction() as connection:
+        before = read_scheduled_report(connection, report_id)
+        if before.tenant_id != tenant_id:
+            raise UnknownReport(f"there is no recurring report {report_id}: `iris report list` shows them")
+        new = schedule or before.schedule
+        queries().change_report(
+            connection,
+            report_id=report_id,
+            definition=Jsonb((definition or before.definition).model_dump(mode="json")),
+            schedule=new.cadence,
+            weekday=new.weekday,
+            month_day=new.month_day,
+            at=new.at,
+            recipients=Jsonb(list(addresses or before.recipients)),
+            minutes=(deadline if deadline is not None else before.deadline) // timedelta(minutes=1),
+        )
+
+
 def validated_recipients(recipients: Sequence[str]) -> tuple[str, ...]:
     """The addresses, each once; raises InvalidSchedule for what is no address."""
     wrong = [each for each in recipients if len(each) > _LONGEST_ADDRESS or not _ADDRESS.match(each)]

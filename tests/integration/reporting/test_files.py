@@ -288,6 +288,22 @@ def test_nothing_in_a_pdf_is_markup(hostile: Database, tmp_path: Path) -> None:
         assert name in text
 
 
+def test_a_long_word_stays_in_its_column(database: Database, tmp_path: Path) -> None:
+    make_tenants(database)
+    with database.transaction() as connection:
+        connection.execute("update iris.campaigns set name = %s", ("W" * 400,))
+        connection.execute(
+            "insert into iris.analytics_events (tenant_id, event_type, timestamp, campaign_id)"
+            " select tenant_id, 'message.sent', '2026-03-30 12:00Z', id from iris.campaigns"
+        )
+    document = pypdfium2.PdfDocument(made(database, tmp_path, "pdf", **BY_CAMPAIGN).path)
+    for page in document:
+        text = page.get_textpage()
+        edges = [text.get_charbox(place)[2] for place in range(text.count_chars())]
+        assert max(edges, default=0) <= page.get_width()
+    document.close()
+
+
 def test_what_is_cut_off_is_said(traffic: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(making, "MOST_ROWS", dict.fromkeys(Format, 5))
     for kind in Format:

@@ -18,6 +18,7 @@ import pytest
 from iris_pipelines.db.database import Database
 from iris_pipelines.domain.reports.definition import read_definition
 from iris_pipelines.domain.reports.schedules import Cadence, InvalidSchedule, Schedule
+from iris_pipelines.reporting.history import UnknownRun, keep_report, read_file, report_history
 from iris_pipelines.reporting.recurring import runs
 from iris_pipelines.reporting.recurring.deliveries import Delivery, send_waiting_mails, unsubscribe
 from iris_pipelines.reporting.recurring.mail import InvalidMailServer, SmtpMailer
@@ -26,11 +27,10 @@ from iris_pipelines.reporting.recurring.runs import (
     Outcome,
     due_cadences,
     make_due_reports,
-    read_file,
-    report_history,
 )
 from iris_pipelines.reporting.recurring.schedules import (
     UnknownReport,
+    change_report,
     plan_occurrences,
     schedule_report,
     scheduled_reports,
@@ -296,6 +296,28 @@ def test_a_report_that_is_stopped_makes_nothing_more(tenant: Database) -> None:
     assert [each.is_active for each in scheduled_reports(tenant, TENANT)] == [False]
     with pytest.raises(UnknownReport):
         stop_report(tenant, TENANT, report_id)
+
+
+def test_a_change_counts_from_the_next_occurrence_on(tenant: Database) -> None:
+    report_id = recurring(tenant)
+    looked(tenant, MORNING)
+    changed = read_definition({"name": "Weekly", "date_range": "last_7_days", "metrics": ["messages_sent"]})
+    sundays = Schedule(Cadence.WEEKLY, time(9), weekday=6)
+    change_report(tenant, TENANT, report_id, definition=changed, schedule=sundays, recipients=["b@example.com"])
+    (made,) = looked(tenant, MORNING + 5 * DAY)
+    assert (made.report.name, made.day.day, made.report.recipients) == ("Weekly", 29, ("b@example.com",))
+    with pytest.raises(UnknownReport):
+        change_report(tenant, UUID(int=0xB), report_id, recipients=["c@example.com"])
+    with pytest.raises(InvalidSchedule):
+        change_report(tenant, TENANT, report_id, recipients=["nobody"])
+
+
+def test_a_report_made_once_can_be_kept(tenant: Database) -> None:
+    asked = {"name": "Kept", "date_range": "yesterday", "metrics": ["messages_sent"]}
+    run_id = keep_report(tenant, TENANT, read_definition(asked), now=MORNING)
+    assert read_file(tenant, TENANT, run_id) == ("kept_2026-03-26_2026-03-26.csv", b'"messages_sent"\r\n26\r\n')
+    with pytest.raises(UnknownRun):
+        read_file(tenant, UUID(int=0xB), run_id)
 
 
 def test_the_first_one_is_the_next_that_falls_due(tenant: Database) -> None:

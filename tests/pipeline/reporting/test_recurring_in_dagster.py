@@ -11,7 +11,7 @@ from iris_pipelines.defs.resources import Clock, DatabaseResource, MailResource
 from iris_pipelines.defs.sensors.due_reports import due_reports_sensor
 from iris_pipelines.domain.reports.schedules import Cadence, Schedule
 from iris_pipelines.domain.reports.templates import TEMPLATES
-from iris_pipelines.reporting.recurring.runs import report_history
+from iris_pipelines.reporting.history import report_history
 from iris_pipelines.reporting.recurring.schedules import schedule_report
 from iris_pipelines.settings import Settings
 from tests.integration.reporting.conftest import Inbox, inbox

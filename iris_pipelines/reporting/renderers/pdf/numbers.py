@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -12,6 +13,8 @@ from iris_pipelines.reporting.answers import Cell, Column
 from iris_pipelines.reporting.renderers.safe_text import readable
 
 NOTHING = "\N{EN DASH}"
+_LONGEST = 120
+_LONG_WORD = re.compile(r"(\S{24})(?=\S)")
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
 # More of it is neither good nor bad news: it is as much as was sent.
 _NEUTRAL = {"messages_sent", "unique_recipients", "total_requests", "machine_opens", "machine_clicks"}
@@ -66,7 +69,13 @@ def table_cell(column: Column, value: Cell) -> str:
         return f"{value:,}"
     if isinstance(value, Decimal):
         return f"{value:,.{ {Unit.PERCENT: 2, Unit.COST: 2, Unit.MEAN_COST: 6}.get(column.unit or Unit.COUNT, 0) }f}"
-    return readable(str(value))
+    return breakable(readable(str(value)))
+
+
+def breakable(text: str) -> str:
+    """Text for a narrow column: not too long, and with places where a long word may be broken."""
+    short = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return _LONG_WORD.sub("\\1\N{ZERO WIDTH SPACE}", short)
 
 
 def change(metric: str, value: Cell, before: Cell) -> Change:
