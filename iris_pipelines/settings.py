@@ -31,6 +31,14 @@ class Settings(BaseSettings):
         default=None,
         description="A folder or s3://, gs://, az:// prefix that is watched for event files; unset watches nothing.",
     )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="The server that sends mail: smtp://, smtp+starttls:// or smtps://user:password@host:port.",
+    )
+    mail_from: str = Field(default="IRIS Pipelines <iris@localhost>", description="Who mail comes from.")
+    public_url: str | None = Field(
+        default=None, description="Where the HTTP service is reached from outside: links in mails lead there."
+    )
     ui_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens; it has no login.")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="The port of the Dagster UI.")
 
@@ -47,6 +55,19 @@ class Settings(BaseSettings):
         if url is not None and not urlsplit(url.get_secret_value()).path.strip("/"):
             raise ValueError("names no database: expected postgresql://user:password@host:port/database")
         return url
+
+    @field_validator("smtp_url", mode="after")
+    @classmethod
+    def _is_smtp(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme not in ("smtp", "smtp+starttls", "smtps") or not parts.hostname:
+                raise ValueError("expected smtp://, smtp+starttls:// or smtps://user:password@host:port")
+        return url
+
+    def configured_smtp_url(self) -> str | None:
+        """IRIS_SMTP_URL in the clear, if it is set."""
+        return None if self.smtp_url is None else self.smtp_url.get_secret_value()
 
     def configured_url(self) -> str | None:
         """IRIS_DATABASE_URL in the clear, if it is set."""

@@ -22,6 +22,7 @@ from iris_pipelines.cli import (
     machines,
     pipeline,
     replay,
+    report,
     serving,
     simulate,
 )
@@ -42,6 +43,7 @@ app.add_typer(load.app, name="load")
 app.add_typer(machines.app, name="machines")
 app.add_typer(finance.prices, name="prices")
 app.add_typer(finance.budget, name="budget")
+app.add_typer(report.app, name="report")
 app.command()(simulate.simulate)
 app.command()(serving.demo)
 app.command()(serving.up)

@@ -12,10 +12,12 @@ from iris_pipelines.defs.assets.contacts import CONTACTS, contacts, seen_contact
 from iris_pipelines.defs.assets.event_log import EVENT_LOG, event_log
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS, machine_verdicts, user_agents
 from iris_pipelines.defs.assets.platform_tables import platform_tables
+from iris_pipelines.defs.assets.reports import report_assets
 from iris_pipelines.defs.assets.rollups import rollup_assets
 from iris_pipelines.defs.checks import recount_check
 from iris_pipelines.defs.partitions import closed_days, daily, hourly
 from iris_pipelines.defs.resources import dbt_project, production_resources
+from iris_pipelines.defs.sensors.due_reports import due_reports_sensor
 from iris_pipelines.defs.sensors.landing import landing_files_sensor
 from iris_pipelines.defs.sensors.late_events import late_events_sensor
 from iris_pipelines.defs.sensors.run_failures import run_failure_sensor
@@ -35,6 +37,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             seen_contacts,
             *platform_tables(manifest, known={EVENT_LOG, USER_AGENTS, MACHINE_VERDICTS, CONTACTS, seen_contacts.key}),
             *rollup_assets(manifest, hours, days, closed_days(settings.history_start)),
+            *report_assets(),
         ],
         asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
         jobs=[
@@ -49,14 +52,18 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             jobs.stale_windows_job,
             jobs.landing_files_job,
             jobs.event_partitions_job,
+            jobs.due_reports_job,
         ],
         schedules=[
             schedules.hourly_rollups_schedule,
             schedules.daily_rollups_schedule,
             schedules.daily_event_partitions_schedule,
             schedules.daily_user_agents_schedule,
+            schedules.daily_reports_schedule,
+            schedules.weekly_reports_schedule,
+            schedules.monthly_reports_schedule,
         ],
-        sensors=[late_events_sensor, landing_files_sensor, run_failure_sensor],
+        sensors=[late_events_sensor, landing_files_sensor, due_reports_sensor, run_failure_sensor],
         resources={**production_resources(settings), **(resources or {})},
         executor=dg.in_process_executor,
     )

@@ -6,6 +6,7 @@ import dagster as dg
 
 from iris_pipelines.defs.assets.contacts import CONTACTS
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS
+from iris_pipelines.defs.assets.reports import REPORT_KEYS
 from iris_pipelines.defs.ops import ingest_landing_files, maintain_event_partitions, rebuild_stale_windows
 
 # A run that hangs would hold back every rebuild after it: run monitoring ends it.
@@ -64,3 +65,8 @@ user_agents_job = dg.define_asset_job("user_agents_job", dg.AssetSelection.asset
 
 contact_scores_job = dg.define_asset_job("contact_scores_job", dg.AssetSelection.assets(CONTACTS), tags=_MAX_RUNTIME)
 """Engagement scores, written back to the contacts. A rebuild of what is stale does it by itself."""
+
+due_reports_job = dg.define_asset_job(
+    "due_reports_job", dg.AssetSelection.assets(*REPORT_KEYS.values()), tags=_MAX_RUNTIME
+)
+"""The recurring reports that are due, in one run, with their mails."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -17,6 +18,9 @@ from iris_pipelines.db.database import Database
 from iris_pipelines.db.embedded import DATABASE, database_url
 from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from iris_pipelines.reporting.recurring.mail import SmtpMailer
 
 
 class DatabaseResource:
@@ -49,6 +53,21 @@ class LandingZone:
     environment: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class MailResource:
+    """How mails go out, if at all, and where links in them lead."""
+
+    smtp_url: str | None
+    sender: str
+    public_url: str | None
+
+    def mailer(self) -> SmtpMailer | None:
+        """The mail server; None where none is set."""
+        from iris_pipelines.reporting.recurring.mail import mailer_from
+
+        return mailer_from(self.smtp_url, self.sender)
+
+
 def dbt_project(settings: Settings) -> DbtProject:
     """The project's dbt models, for the database of these settings."""
     url = settings.configured_url()
@@ -66,4 +85,5 @@ def production_resources(settings: Settings) -> dict[str, object]:
         "clock": Clock(),
         "landing_zone": LandingZone(settings.landing_url, os.environ),
         "history_start": settings.history_start,
+        "mail": MailResource(settings.configured_smtp_url(), settings.mail_from, settings.public_url),
     }

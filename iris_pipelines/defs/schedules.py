@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dagster as dg
 
+from iris_pipelines.defs.assets.reports import REPORT_KEYS
 from iris_pipelines.defs.jobs import (
     daily_rollups_job,
+    due_reports_job,
     event_partitions_job,
     hourly_rollups_job,
     user_agents_job,
 )
+from iris_pipelines.domain.reports.schedules import Cadence
 
 # The hour and the day that have just ended are rebuilt also when nothing happened in them: none looks missing.
 hourly_rollups_schedule = dg.build_schedule_from_partitioned_job(
@@ -41,3 +44,24 @@ daily_user_agents_schedule = dg.ScheduleDefinition(
     cron_schedule="45 0 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
+
+
+def _reports_schedule(cadence: Cadence, cron: str) -> dg.ScheduleDefinition:
+    """Reports are due at local times, which a sensor watches: this is for when that sensor is off."""
+
+    @dg.schedule(
+        name=f"{cadence}_reports_schedule",
+        job=due_reports_job,
+        cron_schedule=cron,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def due_reports(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        run_key = f"{context.scheduled_execution_time:%Y-%m-%d}"
+        return dg.RunRequest(run_key=run_key, asset_selection=[REPORT_KEYS[cadence]])
+
+    return due_reports
+
+
+daily_reports_schedule = _reports_schedule(Cadence.DAILY, "0 6 * * *")
+weekly_reports_schedule = _reports_schedule(Cadence.WEEKLY, "15 6 * * 1")
+monthly_reports_schedule = _reports_schedule(Cadence.MONTHLY, "30 6 1 * *")

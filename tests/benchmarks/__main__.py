@@ -27,6 +27,7 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.ingest import IngestBenchmark, gzip_of, parquet_of
 from tests.benchmarks.marts import MartBenchmark
 from tests.benchmarks.orchestration import OrchestrationBenchmark
+from tests.benchmarks.reports import ReportBenchmark
 from tests.benchmarks.rollups import Ratio, RollupBenchmark, days_from
 
 _DAY = Window(datetime(2026, 11, 10, tzinfo=UTC), datetime(2026, 11, 11, tzinfo=UTC))
@@ -76,6 +77,9 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
         yield _figure(rollups.against_one_day_alone("analytics_hourly", many), "<= 1.1")
         yield from MartBenchmark(database, dbt).figures(_DAY)
         yield from EngagementBenchmark(database, dbt).figures(events_per_day, _DAY, 30)
+        for done in rebuild_everything_stale(database, dbt, now=_DAY.end):
+            done.build.raise_failures()
+        yield from ReportBenchmark(database, settings.home, _DAY.end).figures()
         pipeline = Pipeline(settings, database)
         try:
             yield from OrchestrationBenchmark(pipeline, database, dbt, settings.home).figures(_DAY, many)

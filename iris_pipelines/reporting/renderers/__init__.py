@@ -1,0 +1,1 @@
+"""Reports as files: an answer written as CSV, JSON, XLSX or PDF."""
