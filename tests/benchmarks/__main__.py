@@ -64,6 +64,7 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
         yield _figure(rollups.against_a_scan("analytics_hourly", _DAY), "<= 5")
         yield _figure(rollups.against_a_scan("analytics_daily", _DAY), "")
         yield _figure(rollups.against_duckdb(_DAY, settings.home), "<= 3.5")
+        yield _figure(rollups.whole_graph_against_a_scan(_DAY), "<= 18")
 
         many = days_from(Window(_DAY.start - days * DAY, _DAY.end - days * DAY), days)
         with database.transaction() as connection:

@@ -18,6 +18,7 @@ import psycopg
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.staleness import request_rebuild
 from iris_pipelines.defs.dbt import DbtProject
+from iris_pipelines.defs.rebuilds import rebuilt_models
 from iris_pipelines.domain.windows import DAY, Window
 
 _SCAN = """
@@ -62,41 +63,51 @@ class RollupBenchmark:
 
     def against_a_scan(self, model: str, day: Window) -> Ratio:
         """A rebuild of one day against a scan of it with five cheap columns."""
-        self._rebuild(model, [day])
+        self._rebuild([model], [day])
         scans, rebuilds = [], []
         for _ in range(self.repeats):
             scans.append(self._scan(day))
-            rebuilds.append(self._net(model, [day]))
+            rebuilds.append(self._net([model], [day]))
         return Ratio.of(f"{model} of a day / a cheap scan of it", rebuilds, scans)
+
+    def whole_graph_against_a_scan(self, day: Window) -> Ratio:
+        """A rebuild of one day of every model, and of its campaigns, against a scan of it with five cheap columns."""
+        models = [model.name for model in rebuilt_models(self.dbt.manifest())]
+        self._rebuild(models, [day])
+        scans, rebuilds = [], []
+        for _ in range(self.repeats):
+            scans.append(self._scan(day))
+            rebuilds.append(self._net(models, [day]))
+        return Ratio.of("every model of a day / a cheap scan of it", rebuilds, scans)
 
     def against_duckdb(self, day: Window, folder: Path) -> Ratio:
         """A rebuild of one day of `analytics_hourly` against DuckDB's from Parquet, with one thread."""
         parquet = self._export(day, folder)
-        self._rebuild("analytics_hourly", [day])
+        self._rebuild(["analytics_hourly"], [day])
         ours, theirs = [], []
         for _ in range(self.repeats):
-            ours.append(self._net("analytics_hourly", [day]))
+            ours.append(self._net(["analytics_hourly"], [day]))
             theirs.append(_duckdb_cpu(parquet))
         return Ratio.of("analytics_hourly of a day / DuckDB from Parquet", ours, theirs)
 
     def against_one_day_alone(self, model: str, days: Sequence[Window]) -> Ratio:
         """The cost of a day among many in one run against that of a day in a run of its own."""
-        self._rebuild(model, days)
+        self._rebuild([model], days)
         together, alone = [], []
         for _ in range(self.repeats):
-            together.append(self._net(model, days) / len(days))
-            alone.append(statistics.mean(self._net(model, [day]) for day in days[:: max(1, len(days) // 5)]))
+            together.append(self._net([model], days) / len(days))
+            alone.append(statistics.mean(self._net([model], [day]) for day in days[:: max(1, len(days) // 5)]))
         return Ratio.of(f"{model}: a day of {len(days)} in one run / a day alone", together, alone)
 
-    def _net(self, model: str, windows: Sequence[Window]) -> float:
+    def _net(self, models: Sequence[str], windows: Sequence[Window]) -> float:
         """What replacing windows costs the server, without what dbt asks it around that."""
-        around = self._cpu(lambda: self._rebuild(model, []))
-        return self._cpu(lambda: self._rebuild(model, windows)) - around
+        around = self._cpu(lambda: self._rebuild(models, []))
+        return self._cpu(lambda: self._rebuild(models, windows)) - around
 
-    def _rebuild(self, model: str, windows: Sequence[Window]) -> None:
+    def _rebuild(self, models: Sequence[str], windows: Sequence[Window]) -> None:
         with self.database.transaction() as connection:
             rebuild_id = request_rebuild(connection, windows)
-        self.dbt.build(self.database.url, [model], rebuild_id=rebuild_id, command="run").raise_failures()
+        self.dbt.build(self.database.url, models, rebuild_id=rebuild_id, command="run").raise_failures()
 
     def _scan(self, day: Window) -> float:
         def scan() -> None:
