@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -31,6 +32,13 @@ class Settings(BaseSettings):
         default=None,
         description="A folder or s3://, gs://, az:// prefix that is watched for event files; unset watches nothing.",
     )
+    export_url: str | None = Field(
+        default=None,
+        description="A folder or s3://, gs://, az:// prefix for daily exports; unset means exports under IRIS_HOME.",
+    )
+    export_compression: Literal["none", "gz", "zst"] = Field(
+        default="none", description="How NDJSON exports are packed; the name of the file says it too."
+    )
     ui_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens; it has no login.")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="The port of the Dagster UI.")
 
@@ -47,6 +55,10 @@ class Settings(BaseSettings):
         if url is not None and not urlsplit(url.get_secret_value()).path.strip("/"):
             raise ValueError("names no database: expected postgresql://user:password@host:port/database")
         return url
+
+    def exports(self) -> str:
+        """Where daily exports go."""
+        return self.export_url or str(self.home / "exports")
 
     def configured_url(self) -> str | None:
         """IRIS_DATABASE_URL in the clear, if it is set."""

@@ -12,7 +12,19 @@ from typing import Annotated
 import click
 import typer
 
-from iris_pipelines.cli import bench, database, dbt, ingest, load, machines, pipeline, replay, serving, simulate
+from iris_pipelines.cli import (
+    bench,
+    database,
+    dbt,
+    exports,
+    ingest,
+    load,
+    machines,
+    pipeline,
+    replay,
+    serving,
+    simulate,
+)
 from iris_pipelines.cli.console import fail, print_error
 from iris_pipelines.domain.errors import IrisError
 
@@ -33,6 +45,7 @@ app.command()(serving.demo)
 app.command()(serving.up)
 app.command()(pipeline.refresh)
 app.command()(pipeline.backfill)
+app.command()(exports.export)
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command(context_settings=_PASS_ON)(dbt.dbt)
 app.command(context_settings=_PASS_ON)(bench.bench)
