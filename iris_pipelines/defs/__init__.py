@@ -9,28 +9,38 @@ import dagster as dg
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
 from iris_pipelines.defs.assets.event_log import event_log
+from iris_pipelines.defs.assets.exports import export_assets
 from iris_pipelines.defs.assets.machines import machine_verdicts, user_agents
 from iris_pipelines.defs.assets.rollups import rollup_assets
 from iris_pipelines.defs.checks import recount_check
+from iris_pipelines.defs.export_checks import export_check
 from iris_pipelines.defs.partitions import closed_days, daily, hourly
 from iris_pipelines.defs.resources import dbt_project, production_resources
 from iris_pipelines.defs.sensors.landing import landing_files_sensor
 from iris_pipelines.defs.sensors.late_events import late_events_sensor
 from iris_pipelines.defs.sensors.run_failures import run_failure_sensor
+from iris_pipelines.defs.sensors.stale_exports import stale_exports_sensor
+from iris_pipelines.exports.events import Export
 from iris_pipelines.settings import Settings
 
 
 def build_defs(settings: Settings, resources: Mapping[str, object] | None = None) -> dg.Definitions:
     """Assemble the code location; a test passes its fakes by resource name."""
     hours, days = hourly(settings.history_start), daily(settings.history_start)
+    closed = closed_days(settings.history_start)
     return dg.Definitions(
         assets=[
             event_log(hours),
             user_agents,
             machine_verdicts(days),
-            *rollup_assets(dbt_project(settings).manifest(), hours, days, closed_days(settings.history_start)),
+            *rollup_assets(dbt_project(settings).manifest(), hours, days, closed),
+            *export_assets(closed),
         ],
-        asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
+        asset_checks=[
+            recount_check(Grain.HOUR),
+            recount_check(Grain.DAY),
+            *(export_check(export) for export in Export),
+        ],
         jobs=[
             jobs.hourly_rollups_job,
             jobs.daily_rollups_job,
@@ -42,14 +52,17 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             jobs.stale_windows_job,
             jobs.landing_files_job,
             jobs.event_partitions_job,
+            jobs.daily_exports_job,
+            jobs.stale_exports_job,
         ],
         schedules=[
             schedules.hourly_rollups_schedule,
             schedules.daily_rollups_schedule,
             schedules.daily_event_partitions_schedule,
             schedules.daily_user_agents_schedule,
+            schedules.daily_exports_schedule,
         ],
-        sensors=[late_events_sensor, landing_files_sensor, run_failure_sensor],
+        sensors=[late_events_sensor, landing_files_sensor, stale_exports_sensor, run_failure_sensor],
         resources={**production_resources(settings), **(resources or {})},
         executor=dg.in_process_executor,
     )

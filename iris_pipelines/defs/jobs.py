@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import dagster as dg
 
+from iris_pipelines.defs.assets.exports import EXPORT_KEYS
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS
-from iris_pipelines.defs.ops import ingest_landing_files, maintain_event_partitions, rebuild_stale_windows
+from iris_pipelines.defs.ops import (
+    export_stale_days,
+    ingest_landing_files,
+    maintain_event_partitions,
+    rebuild_stale_windows,
+)
 
 # A run that hangs would hold back every rebuild after it: run monitoring ends it.
 _MAX_RUNTIME = {"dagster/max_runtime": str(4 * 3600)}
@@ -27,6 +33,12 @@ def landing_files_job() -> None:
 def event_partitions_job() -> None:
     """Keep the event log's daily partitions ahead of the clock."""
     maintain_event_partitions()
+
+
+@dg.job(tags=_MAX_RUNTIME)
+def stale_exports_job() -> None:
+    """Export the days again that changed after they were exported."""
+    export_stale_days()
 
 
 hourly_rollups_job = dg.define_asset_job("hourly_rollups_job", dg.AssetSelection.tag("hourly", ""), tags=_MAX_RUNTIME)
@@ -60,3 +72,8 @@ machine_verdicts_job = dg.define_asset_job(
 
 user_agents_job = dg.define_asset_job("user_agents_job", dg.AssetSelection.assets(USER_AGENTS), tags=_MAX_RUNTIME)
 """User agents that are new, or that an older release of the parser has described."""
+
+daily_exports_job = dg.define_asset_job(
+    "daily_exports_job", dg.AssetSelection.assets(*EXPORT_KEYS.values()), tags=_MAX_RUNTIME
+)
+"""The files of days, with the check that compares them with the event log."""

@@ -1,6 +1,6 @@
 """Ops: work that is no asset of its own, because it concerns any set of partitions or the world outside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -12,14 +12,19 @@ from iris_pipelines.db.event_partitions import compact_primary_keys, maintain_pa
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs.announcements import announce
 from iris_pipelines.defs.assets.event_log import EVENT_LOG
+from iris_pipelines.defs.assets.exports import EXPORT_KEYS, announcement
 from iris_pipelines.defs.assets.machines import announcements
 from iris_pipelines.defs.assets.rollups import dagster_events
 from iris_pipelines.defs.checks import NAMES, ROLLUPS, recount_metadata
 from iris_pipelines.defs.dbt import DbtProject
+from iris_pipelines.defs.export_checks import NAME as EXPORT_CHECK
+from iris_pipelines.defs.export_checks import compared_metadata, is_equal
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import Rebuild, RebuildPlan, rebuild_everything_stale
 from iris_pipelines.defs.resources import Clock, DatabaseResource, LandingZone
 from iris_pipelines.domain.windows import HOUR
+from iris_pipelines.exports.events import SETTLING, Destination, Export, due_days, export_day
+from iris_pipelines.exports.verification import compare_days
 from iris_pipelines.ingestion.machines.verdicts import judge_stale_machines
 
 _KEEP_REBUILDS = timedelta(days=30)
@@ -86,6 +91,42 @@ def maintain_event_partitions(
         queries().forget_rebuilds(connection, before=clock.now() - _KEEP_REBUILDS)
     compacted = compact_primary_keys(db, now=clock.now())
     context.log.info(f"made {len(made)} partitions, compacted the primary keys of {len(compacted)}")
+
+
+@dg.op
+def export_stale_days(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[DatabaseResource],
+    exports: dg.ResourceParam[Destination],
+    clock: dg.ResourceParam[Clock],
+) -> None:
+    """Export the days again that late, corrected or erased events changed after they were exported."""
+    db = database.get()
+    for export in Export:
+        days = due_days(db, export, exports, now=clock.now() - SETTLING)
+        for day in days:
+            announce(context, [announcement(export_day(db, export, exports, day))])
+        if days:
+            _check_exports(context, db, export, exports, days)
+
+
+def _check_exports(
+    context: dg.OpExecutionContext, db: Database, export: Export, exports: Destination, days: Sequence[date]
+) -> None:
+    compared = compare_days(db, export, exports, days)
+    passed = is_equal(compared)
+    _log(
+        context,
+        dg.AssetCheckEvaluation(
+            asset_key=EXPORT_KEYS[export],
+            check_name=EXPORT_CHECK,
+            passed=passed,
+            metadata=compared_metadata(compared),
+            blocking=True,
+        ),
+    )
+    if not passed:
+        raise dg.Failure(f"{EXPORT_KEYS[export].to_user_string()} differs from the event log")
 
 
 def _check(context: dg.OpExecutionContext, db: Database, plan: RebuildPlan) -> None:

@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.embedded import DATABASE, database_url
 from iris_pipelines.defs.dbt import DbtProject
+from iris_pipelines.exports.events import Destination
 from iris_pipelines.settings import Settings
 
 
@@ -65,5 +66,6 @@ def production_resources(settings: Settings) -> dict[str, object]:
         "dbt": dbt_project(settings),
         "clock": Clock(),
         "landing_zone": LandingZone(settings.landing_url, os.environ),
+        "exports": Destination(settings.exports(), os.environ, settings.export_compression),
         "history_start": settings.history_start,
     }

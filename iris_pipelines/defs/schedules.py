@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from iris_pipelines.defs.jobs import (
+    daily_exports_job,
     daily_rollups_job,
     event_partitions_job,
     hourly_rollups_job,
@@ -39,5 +40,14 @@ daily_user_agents_schedule = dg.ScheduleDefinition(
     name="daily_user_agents_schedule",
     job=user_agents_job,
     cron_schedule="45 0 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+# Days without events too: whoever reads the files finds one for each day.
+daily_exports_schedule = dg.build_schedule_from_partitioned_job(
+    daily_exports_job,
+    name="daily_exports_schedule",
+    hour_of_day=1,
+    minute_of_hour=0,
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

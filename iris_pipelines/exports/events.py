@@ -97,7 +97,7 @@ def export_day(db: Database, export: Export, destination: Destination, day: date
         before = queries().exported_day(connection, export=export, destination=place.url, day=day)
         with place.writing(name) as stream:
             counted = CountedBytes(stream)
-            content = _write(connection, export, window, counted, destination.compression)
+            content = write_day(connection, export, window, counted, compression=destination.compression)
         facts: dict[str, Any] = {
             "url": place.url_of(name),
             "row_count": content.row_count,
@@ -114,7 +114,10 @@ def export_day(db: Database, export: Export, destination: Destination, day: date
     return ExportedDay(export=export, date=day, version=version, **facts)
 
 
-def _write(connection: Connection, export: Export, window: Window, target: Writable, compression: str) -> Content:
+def write_day(
+    connection: Connection, export: Export, window: Window, target: Writable, *, compression: str = "none"
+) -> Content:
+    """Write the events of a window as an export has them."""
     if export is Export.NDJSON:
         return write_ndjson(connection, window, target, compression=compression)
     bounds = {"window_start": window.start, "window_end": window.end}

@@ -18,13 +18,6 @@ SUFFIXES = {"none": "", "gz": ".gz", "zst": ".zst"}
 _CODECS: Mapping[str, Literal["gzip", "zstd"]] = {"gz": "gzip", "zst": "zstd"}
 
 
-class NoBytes:
-    """Where bytes go that only their digest is wanted of."""
-
-    def write(self, data: bytes, /) -> None:
-        """Forget the bytes."""
-
-
 def write_ndjson(connection: Connection, window: Window, target: Writable, *, compression: str = "none") -> Content:
     """Write the events of a window by timestamp and id, one JSON object a line."""
     with packed(target, compression) as pack:

@@ -31,6 +31,13 @@ class Writable(Protocol):
         """Take the bytes."""
 
 
+class Nowhere:
+    """Where bytes go of which only the digest is wanted."""
+
+    def write(self, data: bytes, /) -> None:
+        """Forget the bytes."""
+
+
 class Place:
     """Where files of a kind are kept; names are relative to it, with slashes."""
 
