@@ -39,6 +39,14 @@ class Settings(BaseSettings):
     export_compression: Literal["none", "gz", "zst"] = Field(
         default="none", description="How NDJSON exports are packed; the name of the file says it too."
     )
+    archive_url: str | None = Field(
+        default=None, description="Where archived days go; unset means beside the daily exports."
+    )
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many UTC days of events are kept before they are archived; unset keeps them for ever.",
+    )
     ui_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens; it has no login.")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="The port of the Dagster UI.")
 
@@ -59,6 +67,10 @@ class Settings(BaseSettings):
     def exports(self) -> str:
         """Where daily exports go."""
         return self.export_url or str(self.home / "exports")
+
+    def archive(self) -> str:
+        """Where archived days go."""
+        return self.archive_url or self.exports()
 
     def configured_url(self) -> str | None:
         """IRIS_DATABASE_URL in the clear, if it is set."""

@@ -13,6 +13,7 @@ import click
 import typer
 
 from iris_pipelines.cli import (
+    archive,
     bench,
     database,
     dbt,
@@ -46,6 +47,10 @@ app.command()(serving.up)
 app.command()(pipeline.refresh)
 app.command()(pipeline.backfill)
 app.command()(exports.export)
+app.command()(archive.archive)
+app.command()(archive.restore)
+app.command()(archive.erase)
+app.add_typer(archive.retention, name="retention")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command(context_settings=_PASS_ON)(dbt.dbt)
 app.command(context_settings=_PASS_ON)(bench.bench)

@@ -8,6 +8,7 @@ import dagster as dg
 
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
+from iris_pipelines.defs.assets.archive import archived_events
 from iris_pipelines.defs.assets.event_log import event_log
 from iris_pipelines.defs.assets.exports import export_assets
 from iris_pipelines.defs.assets.machines import machine_verdicts, user_agents
@@ -35,6 +36,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             machine_verdicts(days),
             *rollup_assets(dbt_project(settings).manifest(), hours, days, closed),
             *export_assets(closed),
+            archived_events(closed),
         ],
         asset_checks=[
             recount_check(Grain.HOUR),
@@ -54,6 +56,8 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             jobs.event_partitions_job,
             jobs.daily_exports_job,
             jobs.stale_exports_job,
+            jobs.archive_job,
+            jobs.erasure_job,
         ],
         schedules=[
             schedules.hourly_rollups_schedule,
@@ -61,6 +65,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             schedules.daily_event_partitions_schedule,
             schedules.daily_user_agents_schedule,
             schedules.daily_exports_schedule,
+            schedules.daily_archive_schedule,
         ],
         sensors=[late_events_sensor, landing_files_sensor, stale_exports_sensor, run_failure_sensor],
         resources={**production_resources(settings), **(resources or {})},

@@ -7,6 +7,8 @@ import dagster as dg
 from iris_pipelines.defs.assets.exports import EXPORT_KEYS
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS
 from iris_pipelines.defs.ops import (
+    archive_expired_days,
+    erase_one_contact,
     export_stale_days,
     ingest_landing_files,
     maintain_event_partitions,
@@ -39,6 +41,18 @@ def event_partitions_job() -> None:
 def stale_exports_job() -> None:
     """Export the days again that changed after they were exported."""
     export_stale_days()
+
+
+@dg.job(tags=_MAX_RUNTIME)
+def archive_job() -> None:
+    """Archive the days that are past their retention."""
+    archive_expired_days()
+
+
+@dg.job(tags=_MAX_RUNTIME)
+def erasure_job() -> None:
+    """Erase a contact from events, messages, contacts, rejected events, archives and exports."""
+    erase_one_contact()
 
 
 hourly_rollups_job = dg.define_asset_job("hourly_rollups_job", dg.AssetSelection.tag("hourly", ""), tags=_MAX_RUNTIME)

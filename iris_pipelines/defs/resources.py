@@ -50,6 +50,15 @@ class LandingZone:
     environment: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Archive:
+    """Where archived days go, and how many days of events are kept before, if not for ever."""
+
+    url: str
+    retention_days: int | None
+    environment: Mapping[str, str]
+
+
 def dbt_project(settings: Settings) -> DbtProject:
     """The project's dbt models, for the database of these settings."""
     url = settings.configured_url()
@@ -67,5 +76,6 @@ def production_resources(settings: Settings) -> dict[str, object]:
         "clock": Clock(),
         "landing_zone": LandingZone(settings.landing_url, os.environ),
         "exports": Destination(settings.exports(), os.environ, settings.export_compression),
+        "archive": Archive(settings.archive(), settings.retention_days, os.environ),
         "history_start": settings.history_start,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from iris_pipelines.defs.jobs import (
+    archive_job,
     daily_exports_job,
     daily_rollups_job,
     event_partitions_job,
@@ -49,5 +50,12 @@ daily_exports_schedule = dg.build_schedule_from_partitioned_job(
     name="daily_exports_schedule",
     hour_of_day=1,
     minute_of_hour=0,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+daily_archive_schedule = dg.ScheduleDefinition(
+    name="daily_archive_schedule",
+    job=archive_job,
+    cron_schedule="30 2 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

@@ -22,6 +22,7 @@ from iris_pipelines.db.staleness import (
     register_consumers,
 )
 from iris_pipelines.domain.windows import Window
+from iris_pipelines.exports.archive import restore
 from iris_pipelines.exports.days import Content, window_of
 from iris_pipelines.exports.ndjson import SUFFIXES, write_ndjson
 from iris_pipelines.exports.parquet import EXPORTED_COLUMNS, write_parquet
@@ -86,12 +87,14 @@ def export_day(db: Database, export: Export, destination: Destination, day: date
     consumer = consumer_name(export, place.url)
     window = window_of(day)
     register_consumers(db, {consumer: Consumer(Grain.CLOSED_DAY)})
+    restore(db, destination.environment, window)
     with db.transaction() as connection:
         # What is known to be touched by now is in this export: it must not be asked for again.
         hand_out_touched_hours(connection)
     name = file_name(export, day, compression=destination.compression)
     with db.transaction() as connection:
         queries().lock_export(connection, consumer=consumer, day=day)
+        queries().hold_events(connection, starts=window.start)
         # First: what this sees is committed, and so are its events; what comes later stays stale.
         queries().forget_stale_hours(connection, consumer=consumer, window_start=window.start, window_end=window.end)
         before = queries().exported_day(connection, export=export, destination=place.url, day=day)
@@ -112,6 +115,14 @@ def export_day(db: Database, export: Export, destination: Destination, day: date
         # It was packed in another way: two files of one day would be read twice.
         place.delete(place.name_of(before[0]))
     return ExportedDay(export=export, date=day, version=version, **facts)
+
+
+def export_again(
+    db: Database, export: str, destination_url: str, environment: Mapping[str, str], day: date, *, url: str
+) -> str:
+    """Export a day to where it was exported to before, packed as it was; returns where it is now."""
+    packed = next((name for name, suffix in SUFFIXES.items() if suffix and url.endswith(suffix)), "none")
+    return export_day(db, Export(export), Destination(destination_url, environment, packed), day).url
 
 
 def write_day(

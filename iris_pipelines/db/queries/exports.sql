@@ -2,6 +2,10 @@
 -- One at a time exports a day to a place, until the end of the transaction.
 select pg_advisory_xact_lock(hashtext(:consumer), :day::date - date '2000-01-01');
 
+-- name: hold_events(starts)$
+-- The events of a day stay in the event log until the end of the transaction; an error if they are archived.
+select iris.hold_events(:starts);
+
 -- name: copy_events_as_json(window_start, window_end)
 -- One JSON object a row. As text, COPY would double the backslashes of JSON; as CSV with a quote and a delimiter that
 -- JSON cannot contain, it leaves the rows as they are.

@@ -54,16 +54,33 @@ create table iris.erasures (
     erasure_id uuid primary key default gen_random_uuid(),
     tenant_id uuid not null,
     contact_id uuid,
-    pseudonym uuid not null default gen_random_uuid(),
-    message_ids uuid[] not null default '{}',
+    pseudonym uuid default gen_random_uuid(),
+    addresses text[],
+    days date[] not null default '{}',
     receipt jsonb not null default '{}',
     requested_at timestamptz not null default clock_timestamp(),
     completed_at timestamptz
 );
 create unique index open_erasures on iris.erasures (tenant_id, contact_id) where completed_at is null;
 comment on table iris.erasures is
-'Requests to erase a contact. contact_id and message_ids are forgotten when all is done: nothing leads back then.';
-comment on column iris.erasures.receipt is 'What was touched, and how many of each.';
+'Requests to erase a contact. Who it was, and which pseudonym it got, are forgotten when all is done.';
+comment on column iris.erasures.addresses is 'What the contact was reached by, as long as it must be looked for.';
+comment on column iris.erasures.days is 'UTC days with events of the contact: their exports are written anew.';
+comment on column iris.erasures.receipt is 'What was touched, and how much of each.';
+
+-- A text, such as what a mail server said, without addresses that it may hold.
+create function iris.without_addresses(message text, addresses text[]) returns text
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
+as $$
+declare
+    address text;
+begin
+    foreach address in array coalesce(addresses, '{}') loop
+        message := replace(replace(message, address, '[erased]'), lower(address), '[erased]');
+    end loop;
+    return message;
+end
+$$;
 
 -- What an address was, without telling it: the same for the same tenant, channel and normalised address.
 create function iris.address_digest(tenant_id uuid, channel text, address text) returns text
@@ -78,3 +95,23 @@ return 'sha256:' || encode(
 );
 comment on function iris.address_digest(uuid, text, text) is
 'What stands in iris.suppression_list for the address of an erased contact, who still must not be written to.';
+
+-- Whoever builds a window from events calls this first, in the same transaction. Until it ends, nobody takes events of
+-- this UTC day away; and if they lie in the archive, building would lose what was counted.
+create function iris.hold_events(starts timestamptz) returns void
+language plpgsql set search_path = pg_catalog, pg_temp
+as $$
+declare
+    day constant date := (starts at time zone 'UTC')::date;
+begin
+    perform pg_advisory_xact_lock_shared(hashtext('iris.sealed_days'), day - date '1970-01-01');
+    if exists (select from iris.archived_days where date = day and restored_at is null) then
+        raise exception 'events of % are archived, and what was built from them is sealed', day
+        using hint = format('run `iris restore --date %s` first', day), errcode = 'object_not_in_prerequisite_state';
+    end if;
+end
+$$;
+comment on function iris.hold_events(timestamptz) is
+'Keeps the events of a day in the event log until the transaction ends; raises an error if they are archived.';
+
+create index sealed_days on iris.archived_days (date) where restored_at is null;
