@@ -39,6 +39,13 @@ class Settings(BaseSettings):
     export_compression: Literal["none", "gz", "zst"] = Field(
         default="none", description="How NDJSON exports are packed; the name of the file says it too."
     )
+    bigquery_project: str | None = Field(
+        default=None, description="The Google Cloud project whose BigQuery gets events and marts; unset exports none."
+    )
+    bigquery_dataset: str = Field(default="iris_analytics", description="The dataset; it is made if it is missing.")
+    bigquery_location: str | None = Field(
+        default=None, description="Where a new dataset is made, such as EU; unset leaves it to BigQuery."
+    )
     archive_url: str | None = Field(
         default=None, description="Where archived days go; unset means beside the daily exports."
     )

@@ -13,11 +13,12 @@ import typer
 from iris_pipelines.cli.console import open_database, print_json, progress, read_settings, stdout
 
 if TYPE_CHECKING:
-    from iris_pipelines.exports.events import Destination, ExportedDay
+    from iris_pipelines.exports.events import ExportedDay
+    from iris_pipelines.exports.targets import Target
     from iris_pipelines.settings import Settings
 
 _DAY = ["%Y-%m-%d"]
-_FORMATS = ("ndjson", "parquet")
+_FORMATS = ("ndjson", "parquet", "bigquery")
 
 
 def export(
@@ -28,27 +29,26 @@ def export(
     start: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First UTC day of a range.")] = None,
     end: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="UTC day after the last.")] = None,
     formats: Annotated[
-        list[str] | None, typer.Option("--format", help="ndjson (the default) or parquet; may be given twice.")
+        list[str] | None, typer.Option("--format", help="ndjson (the default), parquet or bigquery; may be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Export days of the event log to IRIS_EXPORT_URL: one file a day, replaced as a whole.
+    """Export days of the event log to IRIS_EXPORT_URL or BigQuery; a day is replaced as a whole.
 
     A day is due when late events changed it after its export, or when it was never exported though an earlier one was.
     """
-    from iris_pipelines.exports.events import Export, due_days, export_day
-
     wanted = _formats(formats)
     now = datetime.now(UTC)
     days = asked_days(day, start, end, today=now.date())
     settings = read_settings()
-    destination = export_destination(settings)
+    known = {target.export.removeprefix("events_"): target for target in export_targets(settings)}
+    if missing := [name for name in wanted if name not in known]:
+        raise typer.BadParameter(f"{missing[0]} needs IRIS_BIGQUERY_PROJECT", param_hint="--format")
     done: list[ExportedDay] = []
     with open_database(settings) as database, progress(disabled=as_json) as bar:
         for name in wanted:
-            kind = Export(f"events_{name}")
-            due = due_days(database, kind, destination, now=now) if days is None else days
-            done += [export_day(database, kind, destination, each) for each in bar.track(due, description=name)]
+            due = known[name].due(database, now=now) if days is None else days
+            done += [known[name].write(database, each) for each in bar.track(due, description=name)]
     if as_json:
         print_json([asdict(each) for each in done])
     elif not done:
@@ -59,11 +59,17 @@ def export(
         )
 
 
-def export_destination(settings: Settings) -> Destination:
-    """Where exports go by the settings."""
+def export_targets(settings: Settings) -> list[Target]:
+    """Where days are exported to by the settings."""
+    from iris_pipelines.exports.bigquery import Warehouse
     from iris_pipelines.exports.events import Destination
+    from iris_pipelines.exports.targets import targets
 
-    return Destination(settings.exports(), os.environ, settings.export_compression)
+    destination = Destination(settings.exports(), os.environ, settings.export_compression)
+    if settings.bigquery_project is None:
+        return targets(destination, None)
+    place = settings.bigquery_project, settings.bigquery_dataset, settings.bigquery_location
+    return targets(destination, Warehouse(*place, os.environ))
 
 
 def asked_days(day: datetime | None, start: datetime | None, end: datetime | None, *, today: date) -> list[date] | None:

@@ -75,11 +75,11 @@ class Pipeline:
 
     def has_due_exports(self, settings: Settings) -> bool:
         """Whether exported days have changed since."""
-        from iris_pipelines.cli.exports import export_destination
-        from iris_pipelines.exports.events import SETTLING, Export, due_days
+        from iris_pipelines.cli.exports import export_targets
+        from iris_pipelines.exports.events import SETTLING
 
-        destination, now = export_destination(settings), datetime.now(UTC) - SETTLING
-        return any(due_days(self._database, export, destination, now=now) for export in Export)
+        now = datetime.now(UTC) - SETTLING
+        return any(target.due(self._database, now=now) for target in export_targets(settings))
 
     def close(self) -> None:
         """Let go of the instance."""

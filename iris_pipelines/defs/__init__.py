@@ -13,15 +13,15 @@ from iris_pipelines.defs.assets.event_log import event_log
 from iris_pipelines.defs.assets.exports import export_assets
 from iris_pipelines.defs.assets.machines import machine_verdicts, user_agents
 from iris_pipelines.defs.assets.rollups import rollup_assets
+from iris_pipelines.defs.assets.warehouse import events_in_bigquery, marts_in_bigquery
 from iris_pipelines.defs.checks import recount_check
-from iris_pipelines.defs.export_checks import export_check
+from iris_pipelines.defs.export_checks import export_checks
 from iris_pipelines.defs.partitions import closed_days, daily, hourly
 from iris_pipelines.defs.resources import dbt_project, production_resources
 from iris_pipelines.defs.sensors.landing import landing_files_sensor
 from iris_pipelines.defs.sensors.late_events import late_events_sensor
 from iris_pipelines.defs.sensors.run_failures import run_failure_sensor
 from iris_pipelines.defs.sensors.stale_exports import stale_exports_sensor
-from iris_pipelines.exports.events import Export
 from iris_pipelines.settings import Settings
 
 
@@ -29,19 +29,22 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
     """Assemble the code location; a test passes its fakes by resource name."""
     hours, days = hourly(settings.history_start), daily(settings.history_start)
     closed = closed_days(settings.history_start)
+    manifest = dbt_project(settings).manifest()
     return dg.Definitions(
         assets=[
             event_log(hours),
             user_agents,
             machine_verdicts(days),
-            *rollup_assets(dbt_project(settings).manifest(), hours, days, closed),
+            *rollup_assets(manifest, hours, days, closed),
             *export_assets(closed),
+            events_in_bigquery(closed),
+            marts_in_bigquery(manifest),
             archived_events(closed),
         ],
         asset_checks=[
             recount_check(Grain.HOUR),
             recount_check(Grain.DAY),
-            *(export_check(export) for export in Export),
+            *export_checks(),
         ],
         jobs=[
             jobs.hourly_rollups_job,
@@ -56,6 +59,8 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             jobs.event_partitions_job,
             jobs.daily_exports_job,
             jobs.stale_exports_job,
+            jobs.daily_warehouse_job,
+            jobs.warehouse_marts_job,
             jobs.archive_job,
             jobs.erasure_job,
         ],
@@ -65,6 +70,8 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             schedules.daily_event_partitions_schedule,
             schedules.daily_user_agents_schedule,
             schedules.daily_exports_schedule,
+            schedules.daily_warehouse_schedule,
+            schedules.daily_warehouse_marts_schedule,
             schedules.daily_archive_schedule,
         ],
         sensors=[late_events_sensor, landing_files_sensor, stale_exports_sensor, run_failure_sensor],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 
-from iris_pipelines.defs.assets.exports import EXPORT_KEYS
+from iris_pipelines.defs.assets.exports import EXPORT_KEYS, FILE_KEYS
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS
+from iris_pipelines.defs.assets.warehouse import MARTS
 from iris_pipelines.defs.ops import (
     archive_expired_days,
     erase_one_contact,
@@ -14,6 +15,7 @@ from iris_pipelines.defs.ops import (
     maintain_event_partitions,
     rebuild_stale_windows,
 )
+from iris_pipelines.exports.bigquery import EXPORT as BIGQUERY
 
 # A run that hangs would hold back every rebuild after it: run monitoring ends it.
 _MAX_RUNTIME = {"dagster/max_runtime": str(4 * 3600)}
@@ -87,7 +89,13 @@ machine_verdicts_job = dg.define_asset_job(
 user_agents_job = dg.define_asset_job("user_agents_job", dg.AssetSelection.assets(USER_AGENTS), tags=_MAX_RUNTIME)
 """User agents that are new, or that an older release of the parser has described."""
 
-daily_exports_job = dg.define_asset_job(
-    "daily_exports_job", dg.AssetSelection.assets(*EXPORT_KEYS.values()), tags=_MAX_RUNTIME
-)
+daily_exports_job = dg.define_asset_job("daily_exports_job", dg.AssetSelection.assets(*FILE_KEYS), tags=_MAX_RUNTIME)
 """The files of days, with the check that compares them with the event log."""
+
+daily_warehouse_job = dg.define_asset_job(
+    "daily_warehouse_job", dg.AssetSelection.assets(EXPORT_KEYS[BIGQUERY]), tags=_MAX_RUNTIME
+)
+"""Days of the event log in BigQuery, with the check that compares them with the event log."""
+
+warehouse_marts_job = dg.define_asset_job("warehouse_marts_job", dg.AssetSelection.assets(MARTS), tags=_MAX_RUNTIME)
+"""The marts in BigQuery."""

@@ -23,13 +23,13 @@ from iris_pipelines.defs.export_checks import NAME as EXPORT_CHECK
 from iris_pipelines.defs.export_checks import compared_metadata, is_equal
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import Rebuild, RebuildPlan, rebuild_everything_stale
-from iris_pipelines.defs.resources import Archive, Clock, DatabaseResource, LandingZone
+from iris_pipelines.defs.resources import Archive, Clock, DatabaseResource, LandingZone, WarehouseResource
 from iris_pipelines.domain.windows import HOUR
 from iris_pipelines.exports.archive import DayInUse, archive_day, restore_stale
 from iris_pipelines.exports.erasure import erase_contact, finish_erasures
-from iris_pipelines.exports.events import SETTLING, Destination, Export, due_days, export_day
+from iris_pipelines.exports.events import SETTLING, Destination
 from iris_pipelines.exports.retention import plan_retention
-from iris_pipelines.exports.verification import compare_days
+from iris_pipelines.exports.targets import Target, targets
 from iris_pipelines.ingestion.machines.verdicts import judge_stale_machines
 
 _KEEP_REBUILDS = timedelta(days=30)
@@ -106,16 +106,17 @@ def export_stale_days(
     context: dg.OpExecutionContext,
     database: dg.ResourceParam[DatabaseResource],
     exports: dg.ResourceParam[Destination],
+    warehouse: dg.ResourceParam[WarehouseResource],
     clock: dg.ResourceParam[Clock],
 ) -> None:
     """Export the days again that late, corrected or erased events changed after they were exported."""
     db = database.get()
-    for export in Export:
-        days = due_days(db, export, exports, now=clock.now() - SETTLING)
+    for target in targets(exports, warehouse.warehouse):
+        days = target.due(db, now=clock.now() - SETTLING)
         for day in days:
-            announce(context, [announcement(export_day(db, export, exports, day))])
+            announce(context, [announcement(target.write(db, day))])
         if days:
-            _check_exports(context, db, export, exports, days)
+            _check_exports(context, db, target, days)
 
 
 @dg.op
@@ -162,15 +163,14 @@ def erase_one_contact(
     context.add_output_metadata({"erasure_id": str(receipt.erasure_id), "days": len(receipt.days)})
 
 
-def _check_exports(
-    context: dg.OpExecutionContext, db: Database, export: Export, exports: Destination, days: Sequence[date]
-) -> None:
-    compared = compare_days(db, export, exports, days)
+def _check_exports(context: dg.OpExecutionContext, db: Database, target: Target, days: Sequence[date]) -> None:
+    compared = target.compare(db, days)
     passed = is_equal(compared)
+    key = EXPORT_KEYS[target.export]
     _log(
         context,
         dg.AssetCheckEvaluation(
-            asset_key=EXPORT_KEYS[export],
+            asset_key=key,
             check_name=EXPORT_CHECK,
             passed=passed,
             metadata=compared_metadata(compared),
@@ -178,7 +178,7 @@ def _check_exports(
         ),
     )
     if not passed:
-        raise dg.Failure(f"{EXPORT_KEYS[export].to_user_string()} differs from the event log")
+        raise dg.Failure(f"{key.to_user_string()} differs from the event log")
 
 
 def _check(context: dg.OpExecutionContext, db: Database, plan: RebuildPlan) -> None:

@@ -8,10 +8,16 @@ from iris_pipelines.defs.jobs import (
     archive_job,
     daily_exports_job,
     daily_rollups_job,
+    daily_warehouse_job,
     event_partitions_job,
     hourly_rollups_job,
     user_agents_job,
+    warehouse_marts_job,
 )
+from iris_pipelines.defs.resources import WarehouseResource
+from iris_pipelines.domain.windows import DAY
+
+_NO_WAREHOUSE = "IRIS_BIGQUERY_PROJECT is not set: there is no warehouse"
 
 # The hour and the day that have just ended are rebuilt also when nothing happened in them: none looks missing.
 hourly_rollups_schedule = dg.build_schedule_from_partitioned_job(
@@ -59,3 +65,21 @@ daily_archive_schedule = dg.ScheduleDefinition(
     cron_schedule="30 2 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
+
+
+@dg.schedule(job=daily_warehouse_job, cron_schedule="30 1 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def daily_warehouse_schedule(
+    context: dg.ScheduleEvaluationContext, warehouse: dg.ResourceParam[WarehouseResource]
+) -> dg.RunRequest | dg.SkipReason:
+    """The day that has ended, to BigQuery."""
+    if warehouse.warehouse is None:
+        return dg.SkipReason(_NO_WAREHOUSE)
+    return dg.RunRequest(partition_key=f"{context.scheduled_execution_time - DAY:%Y-%m-%d}")
+
+
+@dg.schedule(job=warehouse_marts_job, cron_schedule="45 1 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def daily_warehouse_marts_schedule(
+    warehouse: dg.ResourceParam[WarehouseResource],
+) -> dg.RunRequest | dg.SkipReason:
+    """The marts, to BigQuery."""
+    return dg.SkipReason(_NO_WAREHOUSE) if warehouse.warehouse is None else dg.RunRequest()

@@ -29,7 +29,9 @@ from iris_pipelines.exports.archived_files import (
     local_copy,
     write_archived_file,
 )
-from iris_pipelines.exports.events import export_again
+from iris_pipelines.exports.bigquery import EXPORT as BIGQUERY
+from iris_pipelines.exports.bigquery import export_day_to_bigquery, warehouse_of
+from iris_pipelines.exports.events import Export, destination_of, export_day
 from iris_pipelines.storage.places import open_place
 
 _NOT_PERSONAL = (
@@ -230,9 +232,12 @@ def _erase_in_exports(db: Database, environment: Mapping[str, str], request: _Re
         days = queries().days_of_erasure(connection, erasure_id=request.erasure_id)
         exported = list(queries().exports_of_dates(connection, dates=days))
     for export, destination, day, url in exported:
-        done = export_again(db, export, destination, environment, day, url=url)
+        if export == BIGQUERY:
+            done = export_day_to_bigquery(db, warehouse_of(destination, environment), day)
+        else:
+            done = export_day(db, Export(export), destination_of(destination, environment, url), day)
         with db.transaction() as connection:
-            _note(connection, request, {"exports": [done]})
+            _note(connection, request, {"exports": [done.url]})
 
 
 def _note(connection: Connection, request: _Request, touched: Mapping[str, Any]) -> None:

@@ -51,6 +51,11 @@ class Destination:
         """The folder or prefix, opened."""
         return open_place(self.url, self.environment)
 
+    @property
+    def name(self) -> str:
+        """How the manifest calls it: URLs have several spellings."""
+        return self.place().url
+
 
 @dataclass(frozen=True)
 class ExportedDay:
@@ -117,12 +122,10 @@ def export_day(db: Database, export: Export, destination: Destination, day: date
     return ExportedDay(export=export, date=day, version=version, **facts)
 
 
-def export_again(
-    db: Database, export: str, destination_url: str, environment: Mapping[str, str], day: date, *, url: str
-) -> str:
-    """Export a day to where it was exported to before, packed as it was; returns where it is now."""
+def destination_of(destination_url: str, environment: Mapping[str, str], url: str) -> Destination:
+    """Where a day was exported to before, packed as it was."""
     packed = next((name for name, suffix in SUFFIXES.items() if suffix and url.endswith(suffix)), "none")
-    return export_day(db, Export(export), Destination(destination_url, environment, packed), day).url
+    return Destination(destination_url, environment, packed)
 
 
 def write_day(
@@ -135,12 +138,11 @@ def write_day(
     return write_parquet(connection, queries().copy_events_as_csv.sql, bounds, EXPORTED_COLUMNS, target)
 
 
-def due_days(db: Database, export: Export, destination: Destination, *, now: datetime) -> list[date]:
+def due_days(db: Database, export: str, destination_url: str, *, now: datetime) -> list[date]:
     """The days to export again or at last: stale ones from the first exported day on. None before the first export."""
-    url = destination.place().url
-    consumer = consumer_name(export, url)
+    consumer = consumer_name(export, destination_url)
     with db.transaction() as connection:
-        exported = [day for (day,) in queries().exported_dates(connection, export=export, destination=url)]
+        exported = [day for (day,) in queries().exported_dates(connection, export=export, destination=destination_url)]
         queries().forget_other_destinations(connection, export_prefix=f"exports.{export} at ", consumer=consumer)
     if not exported:
         return []

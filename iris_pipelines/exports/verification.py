@@ -34,10 +34,10 @@ def compare_days(db: Database, export: Export, destination: Destination, days: I
     return [_compare(db, export, place, day) for day in days]
 
 
-def exported_days(db: Database, export: Export, destination: Destination, *, newest: int) -> list[date]:
-    """The newest days that were exported there."""
+def exported_days(db: Database, export: str, url: str, *, newest: int) -> list[date]:
+    """The newest days that were exported to a place."""
     with db.transaction() as connection:
-        found = queries().exported_dates(connection, export=export, destination=destination.place().url)
+        found = queries().exported_dates(connection, export=export, destination=url)
         return [day for (day,) in found][-newest:]
 
 

@@ -170,3 +170,66 @@ select exists(
         hour >= :window_start
         and hour < :window_end
 );
+
+-- name: warehouse_facts(window_start, window_end)^
+-- How many events there are, how many carry data, and a checksum of the rest, which BigQuery computes in the same way.
+select
+    count(*),
+    count(events.event_data),
+    coalesce(
+        sum(
+            (
+                'x' || left(
+                    md5(
+                        concat_ws(
+                            '|',
+                            events.id,
+                            events.tenant_id,
+                            events.event_type,
+                            (extract(epoch from events.timestamp) * 1000000)::bigint,
+                            coalesce(events.message_id::text, ''),
+                            coalesce(events.campaign_id::text, ''),
+                            coalesce(events.contact_id::text, ''),
+                            coalesce(events.channel, ''),
+                            coalesce(events.provider, ''),
+                            coalesce((events.cost * 1000000)::bigint::text, ''),
+                            coalesce(events.duration_ms::text, ''),
+                            coalesce(events.success::text, '')
+                        )
+                    ),
+                    8
+                )
+            )::bit(32)::bigint
+        ),
+        0
+    )::bigint
+from iris.analytics_events as events
+where
+    events.timestamp >= :window_start
+    and events.timestamp < :window_end;
+
+-- name: mart_columns()
+-- The marts and their columns, with their types.
+select
+    relations.relname::text,
+    attribute.attname::text,
+    format_type(attribute.atttypid, attribute.atttypmod)
+from pg_class as relations
+inner join pg_attribute as attribute on relations.oid = attribute.attrelid
+where
+    relations.relnamespace = 'analytics'::regnamespace
+    and relations.relkind in ('r', 'v', 'm', 'p')
+    and attribute.attnum > 0
+    and not attribute.attisdropped
+order by
+    relations.relname,
+    attribute.attnum;
+
+-- name: copy_mart_as_json()#
+copy (
+    select row_to_json(selected)
+    from (
+        select {columns}  -- noqa
+        from {mart}  -- noqa
+    ) as selected
+) to stdout (format csv, quote e'\x01', delimiter e'\x02');  -- noqa

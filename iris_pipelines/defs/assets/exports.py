@@ -10,6 +10,7 @@ import dagster as dg
 from iris_pipelines.defs.assets.event_log import EVENT_LOG
 from iris_pipelines.defs.resources import DatabaseResource
 from iris_pipelines.domain.windows import DAY, Window
+from iris_pipelines.exports.bigquery import EXPORT as BIGQUERY
 from iris_pipelines.exports.events import Destination, Export, ExportedDay, export_day
 
 _DESCRIPTIONS = {
@@ -19,7 +20,10 @@ _DESCRIPTIONS = {
     "`analytics/parquet/date=YYYY-MM-DD/events.parquet` at IRIS_EXPORT_URL.",
 }
 _KINDS = {Export.NDJSON: "json", Export.PARQUET: "parquet"}
-EXPORT_KEYS = {export: dg.AssetKey(["exports", export.value]) for export in Export}
+EXPORT_KEYS = {export.value: dg.AssetKey(["exports", export.value]) for export in Export}
+EXPORT_KEYS[BIGQUERY] = dg.AssetKey(["exports", BIGQUERY])
+"""By what the export is called."""
+FILE_KEYS = [EXPORT_KEYS[export] for export in Export]
 
 
 def export_assets(closed_days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -76,5 +80,5 @@ def _instants(**instants: datetime | None) -> Mapping[str, str]:
 def announcement(day: ExportedDay) -> dg.AssetMaterialization:
     """What Dagster is told of a day that was exported outside of the asset."""
     return dg.AssetMaterialization(
-        EXPORT_KEYS[Export(day.export)], partition=f"{day.date:%Y-%m-%d}", metadata=export_metadata(day)
+        EXPORT_KEYS[day.export], partition=f"{day.date:%Y-%m-%d}", metadata=export_metadata(day)
     )

@@ -211,18 +211,18 @@ def test_late_corrected_and_deleted_events_make_their_day_due_and_no_other(
 ) -> None:
     load(odd_events())
     days = [DAY, DAY + timedelta(days=1)]
-    assert due_days(database, Export.NDJSON, destination, now=NOW) == []
+    assert due_days(database, Export.NDJSON, destination.name, now=NOW) == []
     for day in days:
         export_day(database, Export.NDJSON, destination, day)
-    assert due_days(database, Export.NDJSON, destination, now=NOW) == []
+    assert due_days(database, Export.NDJSON, destination.name, now=NOW) == []
 
     load([event(at(5)), event(at(1, day=DAY - timedelta(days=2))), event(at(1, day=NOW.date()))])
     # Not the day in progress, nor one before the first that was exported.
-    assert due_days(database, Export.NDJSON, destination, now=NOW) == [DAY]
+    assert due_days(database, Export.NDJSON, destination.name, now=NOW) == [DAY]
     done = export_day(database, Export.NDJSON, destination, DAY)
     assert (done.version, done.row_count) == (2, 5)
-    assert due_days(database, Export.NDJSON, destination, now=NOW) == []
-    assert due_days(database, Export.NDJSON, destination, now=NOW + timedelta(days=1)) == [NOW.date()]
+    assert due_days(database, Export.NDJSON, destination.name, now=NOW) == []
+    assert due_days(database, Export.NDJSON, destination.name, now=NOW + timedelta(days=1)) == [NOW.date()]
 
     for statement in (
         "update iris.analytics_events set cost = 1 where timestamp = %s",
@@ -230,7 +230,7 @@ def test_late_corrected_and_deleted_events_make_their_day_due_and_no_other(
     ):
         with database.transaction() as connection:
             connection.execute(statement.encode(), (at(5),))
-        assert due_days(database, Export.NDJSON, destination, now=NOW) == [DAY]
+        assert due_days(database, Export.NDJSON, destination.name, now=NOW) == [DAY]
         done = export_day(database, Export.NDJSON, destination, DAY)
     assert (done.version, done.row_count) == (4, 4)
 
@@ -239,13 +239,13 @@ def test_each_place_has_its_own_state(database: Database, load: Load, destinatio
     load(odd_events())
     export_day(database, Export.NDJSON, destination, DAY)
     other = replace(destination, url=str(tmp_path / "other"))
-    assert due_days(database, Export.NDJSON, other, now=NOW) == []
+    assert due_days(database, Export.NDJSON, other.name, now=NOW) == []
     export_day(database, Export.NDJSON, other, DAY)
-    assert due_days(database, Export.NDJSON, other, now=NOW) == [DAY + timedelta(days=1)]
+    assert due_days(database, Export.NDJSON, other.name, now=NOW) == [DAY + timedelta(days=1)]
     load([event(at(5))])
-    assert due_days(database, Export.NDJSON, other, now=NOW)[0] == DAY
+    assert due_days(database, Export.NDJSON, other.name, now=NOW)[0] == DAY
     # Back to the first one: what happened meanwhile is known.
-    assert due_days(database, Export.NDJSON, destination, now=NOW)[0] == DAY
+    assert due_days(database, Export.NDJSON, destination.name, now=NOW)[0] == DAY
     export_day(database, Export.NDJSON, destination, DAY)
     assert [row[4:6] for row in manifest(database)] == [(2, 5), (1, 4)]
 
@@ -260,9 +260,9 @@ def test_an_event_that_is_committed_during_an_export_makes_the_day_due_again(
         slow.execute(insert, (OTHER_TENANT, at(4)))
         load([event(at(5))])
         assert export_day(database, Export.NDJSON, destination, DAY).row_count == 5
-        assert due_days(database, Export.NDJSON, destination, now=NOW) == []
+        assert due_days(database, Export.NDJSON, destination.name, now=NOW) == []
         slow.commit()
-    assert due_days(database, Export.NDJSON, destination, now=NOW) == [DAY]
+    assert due_days(database, Export.NDJSON, destination.name, now=NOW) == [DAY]
     assert export_day(database, Export.NDJSON, destination, DAY).row_count == 6
 
 
@@ -321,7 +321,7 @@ def test_an_export_killed_anywhere_is_made_good_by_the_next(
     whole = (folder / NDJSON).read_bytes()
     assert (whole == old) is (step == "before the file is written")
     assert len(whole.splitlines()) == (4 if whole == old else 5)
-    assert due_days(database, Export.NDJSON, destination, now=NOW)[0] == DAY
+    assert due_days(database, Export.NDJSON, destination.name, now=NOW)[0] == DAY
     done = finished(iris("export"), **environment)
     assert (done.code, done.error) == (0, "")
     assert f"{NDJSON}: 5 events" in done.out
@@ -343,7 +343,7 @@ def test_a_store_that_is_away_keeps_the_day_due(database: Database, load: Load, 
     with pytest.raises(StoreUnavailable, match=r"^s3://landing/.*\.ndjson cannot be written: "):
         export_day(database, Export.NDJSON, away, DAY)
     assert manifest(database) == before
-    assert due_days(database, Export.NDJSON, there, now=NOW)[0] == DAY
+    assert due_days(database, Export.NDJSON, there.name, now=NOW)[0] == DAY
     assert export_day(database, Export.NDJSON, there, DAY).row_count == 5
 
 
@@ -354,7 +354,8 @@ def test_a_store_that_is_away_keeps_the_day_due(database: Database, load: Load, 
         (["--date", "2026-11-18", "--from", "2026-11-17"], "either one day or a range"),
         (["--from", "2026-11-17"], "a day after the last"),
         (["--from", "2026-11-17", "--to", "2026-11-17"], "the range holds no day"),
-        (["--date", "2026-11-18", "--format", "csv"], "csv is none of ndjson, parquet"),
+        (["--date", "2026-11-18", "--format", "csv"], "csv is none of ndjson, parquet, bigquery"),
+        (["--date", "2026-11-18", "--format", "bigquery"], "bigquery needs IRIS_BIGQUERY_PROJECT"),
     ],
 )
 def test_wrong_usage_is_told(database_url: str, arguments: list[str], sentence: str) -> None:
