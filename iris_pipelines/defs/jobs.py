@@ -11,6 +11,7 @@ from iris_pipelines.defs.ops import (
     archive_expired_days,
     erase_one_contact,
     export_stale_days,
+    forget_run_history,
     ingest_landing_files,
     maintain_event_partitions,
     rebuild_stale_windows,
@@ -47,8 +48,9 @@ def stale_exports_job() -> None:
 
 @dg.job(tags=_MAX_RUNTIME)
 def archive_job() -> None:
-    """Archive the days that are past their retention."""
+    """What is past its retention: days of events to the archive, and Dagster's runs of long ago."""
     archive_expired_days()
+    forget_run_history()
 
 
 @dg.job(tags=_MAX_RUNTIME)

@@ -24,6 +24,7 @@ from iris_pipelines.defs.export_checks import compared_metadata, is_equal
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import Rebuild, RebuildPlan, rebuild_everything_stale
 from iris_pipelines.defs.resources import Archive, Clock, DatabaseResource, LandingZone, WarehouseResource
+from iris_pipelines.defs.run_history import forget_old_runs
 from iris_pipelines.domain.windows import HOUR
 from iris_pipelines.exports.archive import DayInUse, archive_day, restore_stale
 from iris_pipelines.exports.erasure import erase_contact, finish_erasures
@@ -140,6 +141,15 @@ def archive_expired_days(
             context.log.warning(str(reason))
             continue
         announce(context, [archived_announcement(planned.date, files)])
+
+
+@dg.op
+def forget_run_history(
+    context: dg.OpExecutionContext, run_retention_days: dg.ResourceParam[int], clock: dg.ResourceParam[Clock]
+) -> None:
+    """Delete Dagster's runs of long ago."""
+    before = clock.now() - timedelta(days=run_retention_days)
+    context.log.info(f"deleted {forget_old_runs(context.instance, before=before)} runs made before {before:%Y-%m-%d}")
 
 
 class ErasureConfig(dg.Config):

@@ -100,5 +100,6 @@ def production_resources(settings: Settings) -> dict[str, object]:
         "exports": Destination(settings.exports(), os.environ, settings.export_compression),
         "archive": Archive(settings.archive(), settings.retention_days, os.environ),
         "warehouse": WarehouseResource(warehouse_of(settings, os.environ)),
+        "run_retention_days": settings.run_retention_days,
         "history_start": settings.history_start,
     }

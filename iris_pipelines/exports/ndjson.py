@@ -13,7 +13,7 @@ from iris_pipelines.domain.windows import Window
 from iris_pipelines.exports.days import Content
 from iris_pipelines.storage.places import CountedBytes, Writable
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 18
 SUFFIXES = {"none": "", "gz": ".gz", "zst": ".zst"}
 _CODECS: Mapping[str, Literal["gzip", "zstd"]] = {"gz": "gzip", "zst": "zstd"}
 
@@ -42,11 +42,11 @@ def write_ndjson(connection: Connection, window: Window, target: Writable, *, co
 @contextmanager
 def packed(target: Writable, compression: str) -> Iterator[Writable]:
     """What is written to comes out compressed at the target."""
-    import pyarrow as pa
-
     if compression == "none":
         yield target
         return
+    import pyarrow as pa
+
     stream = pa.PythonFile(CountedBytes(target), "w")
     with pa.CompressedOutputStream(stream, _CODECS[compression]) as pack:
         yield cast("Writable", pack)

@@ -13,17 +13,20 @@ import pytest
 from iris_pipelines.db.database import Database
 from iris_pipelines.defs import build_defs
 from iris_pipelines.defs.dbt import DbtProject
-from iris_pipelines.defs.resources import Clock, DatabaseResource
+from iris_pipelines.defs.resources import Clock, DatabaseResource, WarehouseResource
+from iris_pipelines.defs.schedules import daily_warehouse_marts_schedule, daily_warehouse_schedule
 from iris_pipelines.defs.sensors.stale_exports import stale_exports_sensor
 from iris_pipelines.domain.windows import DAY, HOUR
+from iris_pipelines.exports.bigquery import Warehouse
 from iris_pipelines.exports.events import Destination
 from iris_pipelines.ingestion.loader import load_events
 from iris_pipelines.ingestion.records import ObjectBatch
 from iris_pipelines.settings import Settings
+from tests.bigquery import bigquery_emulator
 from tests.commands import finished, iris
 
 NOW = datetime(2026, 11, 20, 15, 40, tzinfo=UTC)
-NDJSON, PARQUET = (dg.AssetKey(["exports", name]) for name in ("events_ndjson", "events_parquet"))
+NDJSON, PARQUET, BIGQUERY = (dg.AssetKey(["exports", f"events_{name}"]) for name in ("ndjson", "parquet", "bigquery"))
 
 
 def load(database: Database, *timestamps: datetime) -> None:
@@ -58,6 +61,7 @@ def resources(database: Database, dbt: DbtProject, folder: Path) -> dict[str, ob
         "dbt": dbt,
         "clock": Clock(lambda: NOW),
         "exports": Destination(str(folder), {}),
+        "warehouse": WarehouseResource(None),
     }
 
 
@@ -180,3 +184,51 @@ def test_refresh_exports_changed_days_again(database: Database, dbt: DbtProject,
     done = finished(iris("refresh"), **environment)
     assert (done.code, done.error) == (0, "")
     assert len((folder / "analytics/analytics_2026-11-18.ndjson").read_bytes().splitlines()) == 2
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[str]:
+    with bigquery_emulator() as address:
+        yield address
+
+
+def test_days_and_marts_go_to_bigquery_where_there_is_one(
+    resources: dict[str, object], instance: dg.DagsterInstance, database: Database, tmp_path: Path, emulator: str
+) -> None:
+    days = {"dagster/asset_partition_range_start": "2026-11-17", "dagster/asset_partition_range_end": "2026-11-19"}
+    nowhere = build_defs(Settings(home=tmp_path / "home"), resources)
+    for schedule in (daily_warehouse_schedule, daily_warehouse_marts_schedule):
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=NOW, resources={"warehouse": WarehouseResource(None)}
+        )
+        assert isinstance(schedule(context), dg.SkipReason)
+    assert not run(nowhere, instance, "daily_warehouse_job", tags=days).success
+
+    warehouse = Warehouse("iris-test", "iris_analytics", None, {"BIGQUERY_EMULATOR_HOST": emulator})
+    with_one = {**resources, "warehouse": WarehouseResource(warehouse)}
+    definitions = build_defs(Settings(home=tmp_path / "home"), with_one)
+    context = dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=NOW, resources={"warehouse": WarehouseResource(warehouse)}
+    )
+    request = daily_warehouse_schedule(context)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == "2026-11-19"
+
+    load(database, NOW - DAY, NOW - 2 * DAY)
+    result = run(definitions, instance, "daily_warehouse_job", tags=days)
+    assert result.success
+    assert [check.passed for check in result.get_asset_check_evaluations()] == [True]
+    assert set(instance.get_materialized_partitions(BIGQUERY)) == {"2026-11-17", "2026-11-18", "2026-11-19"}
+    load(database, NOW - 2 * DAY + HOUR)
+    assert run(definitions, instance, "stale_exports_job").success
+    latest = instance.get_latest_materialization_event(BIGQUERY)
+    assert latest is not None
+    assert latest.asset_materialization is not None
+    assert latest.asset_materialization.metadata["version"].value == 2
+
+    with database.transaction() as connection:
+        connection.execute("create table analytics.some_mart as select 1 as sent")
+    result = run(definitions, instance, "warehouse_marts_job")
+    assert result.success
+    (materialization,) = result.asset_materializations_for_node("exports__marts_bigquery")
+    assert "| some_mart | 1 |" in str(materialization.metadata["marts"].value)
