@@ -140,7 +140,7 @@
 {%- endmacro %}
 
 
-{# Every day that has events or rows, as far as its hours have closed; what was made from archived events is left alone. #}
+{# Every day that has events or rows, as far as its hours have closed; but for those whose events are archived. #}
 {% macro all_windows(relation, window_column, grain) -%}
     {%- set instant = window_column ~ "::timestamp at time zone 'UTC'" if grain == 'day' else window_column -%}
     select
@@ -151,14 +151,18 @@
         union
         select {{ floor_to('24 hours', instant) }} from {{ relation }}
     ) as days (day)
-    where
-        day < {{ last_closed_hour() }}
-        {%- if reads_events() %}
+    where day < {{ last_closed_hour() }}{{ and_not_sealed('day') }}
+{%- endmacro %}
+
+
+{# Of an archived day, what is made from events is left alone; what is made from tables is not. #}
+{% macro and_not_sealed(day) -%}
+    {%- if reads_events() %}
         and not exists (
             select from iris.archived_days as archived
-            where archived.restored_at is null and archived.date = (day at time zone 'UTC')::date
+            where archived.restored_at is null and archived.date = ({{ day }} at time zone 'UTC')::date
         )
-        {%- endif %}
+    {%- endif -%}
 {%- endmacro %}
 
 

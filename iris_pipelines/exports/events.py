@@ -26,7 +26,7 @@ from iris_pipelines.exports.archive import restore
 from iris_pipelines.exports.days import Content, window_of
 from iris_pipelines.exports.ndjson import SUFFIXES, write_ndjson
 from iris_pipelines.exports.parquet import EXPORTED_COLUMNS, write_parquet
-from iris_pipelines.storage.places import CountedBytes, Place, Writable, open_place
+from iris_pipelines.storage.places import CountedBytes, Place, Writable, open_place, place_name
 
 SETTLING = timedelta(hours=2)
 """How long after its end a day is left to the schedule: its last events are still on their way."""
@@ -54,7 +54,7 @@ class Destination:
     @property
     def name(self) -> str:
         """How the manifest calls it: URLs have several spellings."""
-        return self.place().url
+        return place_name(self.url)
 
 
 @dataclass(frozen=True)

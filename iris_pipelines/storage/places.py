@@ -147,18 +147,25 @@ class Place:
             raise StoreUnavailable(f"{self.url_of(name)} cannot be {what}: {error}") from error
 
 
+def place_name(url: str) -> str:
+    """The one spelling of a place: a URL of a store, or an absolute path."""
+    scheme = urlsplit(url).scheme
+    if scheme in SCHEMES:
+        return url.rstrip("/")
+    if scheme and scheme != "file":
+        raise StoreUnavailable(f"{url} is no place for files: write a folder, or s3://, gs:// or az://")
+    return str(Path(unquote(urlsplit(url).path) if scheme == "file" else url).expanduser().absolute())
+
+
 def open_place(url: str, environment: Mapping[str, str]) -> Place:
     """The place of a URL (s3://, gs://, az://, file://) or of a path; nothing is made or looked at yet."""
     from pyarrow import fs
 
-    scheme = urlsplit(url).scheme
-    if scheme in SCHEMES:
-        store = open_object_store(url, environment)
-        return Place(url.rstrip("/"), store.files, store.path, scheme=store.scheme)
-    if scheme and scheme != "file":
-        raise StoreUnavailable(f"{url} is no place for files: write a folder, or s3://, gs:// or az://")
-    folder = Path(unquote(urlsplit(url).path) if scheme == "file" else url).expanduser().absolute()
-    return Place(str(folder), fs.LocalFileSystem(), str(folder), scheme=None)
+    name = place_name(url)
+    if urlsplit(name).scheme not in SCHEMES:
+        return Place(name, fs.LocalFileSystem(), name, scheme=None)
+    store = open_object_store(url, environment)
+    return Place(name, store.files, store.path, scheme=store.scheme)
 
 
 class CountedBytes(io.RawIOBase):
