@@ -21,7 +21,7 @@ import pytest
 from iris_pipelines.db.database import Database
 from iris_pipelines.exports.events import Destination, Export, due_days, export_day
 from iris_pipelines.storage.object_stores import StoreUnavailable
-from tests.commands import eventually, finished, iris, started
+from tests.commands import eventually, finished, iris, python, started
 from tests.integration.exports.conftest import DAY, NOW, OTHER_TENANT, Load, at, event
 from tests.object_stores import Store, az_store, gs_store, s3_store
 from tests.servers import observing, value, waiting_for
@@ -264,6 +264,45 @@ def test_an_event_that_is_committed_during_an_export_makes_the_day_due_again(
         slow.commit()
     assert due_days(database, Export.NDJSON, destination.name, now=NOW) == [DAY]
     assert export_day(database, Export.NDJSON, destination, DAY).row_count == 6
+
+
+_PEAK = """
+import resource, sys
+from datetime import date
+from iris_pipelines.db.database import Database
+from iris_pipelines.exports.events import Destination, Export, export_day
+with Database(sys.argv[1]) as database:
+    place = Destination(sys.argv[3], {}, sys.argv[4])
+    done = export_day(database, Export(sys.argv[2]), place, date.fromisoformat(sys.argv[5]))
+print(done.row_count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.parametrize(
+    ("export", "compression", "growth"), [("events_ndjson", "zst", 16), ("events_parquet", "none", 150)]
+)
+def test_memory_does_not_grow_with_the_day(
+    database: Database, folder: Path, export: str, compression: str, growth: int
+) -> None:
+    small, large = DAY, DAY + timedelta(days=1)
+    with database.transaction() as connection:
+        for day, count in ((small, 10), (large, 200_000)):
+            connection.execute(
+                "insert into iris.analytics_events (tenant_id, event_type, timestamp, event_data)"
+                " select %s, 'message.sent', %s::timestamptz + number * interval '1 millisecond',"
+                " jsonb_build_object('text', repeat(md5(number::text), 8)) from generate_series(1, %s) as number",
+                (OTHER_TENANT, at(0, day=day), count),
+            )
+
+    def peak(day: date) -> tuple[int, int]:
+        options = [database.url, export, str(folder), compression, str(day)]
+        done = finished(python("-c", _PEAK, *options))
+        assert done.error == ""
+        rows, megabytes = done.out.split()
+        return int(rows), int(megabytes)
+
+    assert [peak(small)[0], peak(large)[0]] == [10, 200_000]
+    assert peak(large)[1] - peak(small)[1] < growth
 
 
 def test_two_exports_of_a_day_at_once_come_to_one_result(database: Database, load: Load, folder: Path) -> None:

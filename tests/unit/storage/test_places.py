@@ -148,6 +148,27 @@ def test_a_store_that_is_away_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_a_store_that_fails_in_the_middle_of_an_upload_is_told() -> None:
+    with s3_store() as store:
+        place = open_place(store.url("out"), store.environment)
+        with pytest.raises(StoreUnavailable, match=r"out/day cannot be written: "), place.writing("day") as stream:
+            for number in range(40):
+                stream.write(bytes(1 << 20))
+                if number == 12:
+                    # The server forgets the upload of which two parts have come in.
+                    _forget_uploads(store)
+        assert store.keys() == []
+
+
+def _forget_uploads(store: Store) -> None:
+    from moto.s3.models import s3_backends
+
+    for backends in s3_backends.values():
+        for backend in backends.values():
+            for bucket in backend.buckets.values():
+                bucket.multiparts.clear()
+
+
 def test_a_bucket_that_is_away_is_named(s3: Store) -> None:
     with (
         pytest.raises(StoreUnavailable, match=r"^s3://no-such-bucket/day cannot be written: "),
