@@ -114,7 +114,6 @@ def exclusive(db: Database) -> Iterator[None]:
 def _write(db: Database, place: Place, tenant_id: UUID, day: date) -> ArchivedFile | None:
     with db.transaction() as connection:
         before = queries().archived_day(connection, tenant_id=tenant_id, day=day)
-        queries().create_restored_events(connection)
         version = 1 if before is None else before[1] + 1
         return write_archived_file(connection, place, tenant_id, day, version=version)
 
@@ -190,11 +189,10 @@ def _restore_sealed(
         if create_partitions(db, [day]) != {day}:
             raise DayInUse(f"events of {day} are being written: restore it again later")
         with local_copy(place, name, sha256=sha256) as file, db.transaction() as connection:
-            queries().create_restored_events(connection)
-            columns = load_restored_events(connection, file)
-            facts = facts_of(connection, "restored_events", tenant_id, day, columns)
+            facts = facts_of(file)
             if (facts.row_count, facts.content_sha256) != (row_count, content_sha256):
                 raise ArchiveDamaged(f"{url} does not hold the events that were archived: nothing was restored")
+            columns = load_restored_events(connection, file)
             missing = put_back(connection, columns, partition_name(day))
             queries().note_restored_day(connection, tenant_id=tenant_id, day=day)
         restored.append(RestoredDay(tenant_id, day, row_count, missing))

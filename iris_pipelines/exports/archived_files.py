@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from psycopg import sql
@@ -20,13 +20,16 @@ from iris_pipelines.db.staleness import EVENT_LOG
 from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.domain.windows import Window
 from iris_pipelines.exports.days import window_of
-from iris_pipelines.exports.parquet import Column, copy_in, write_parquet
+from iris_pipelines.exports.parquet import Column, csv_of, write_parquet
 from iris_pipelines.storage.places import CountedBytes, Place
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 _PIECE_BYTES = 1 << 20
+_AS_IT_IS = sql.SQL("{}")
+_RENDERED = {
+    "boolean": sql.SQL("{}::text"),
+    "timestamp with time zone": sql.SQL("to_char({}, 'YYYY-MM-DD HH24:MI:SS.US\"Z\"')"),
+}
+"""Types that PostgreSQL writes otherwise than Arrow."""
 
 
 class ArchiveDamaged(IrisError):
@@ -84,40 +87,46 @@ def write_archived_file(
     relation: str = EVENT_LOG,
     columns: Sequence[Column] | None = None,
 ) -> ArchivedFile | None:
-    """Write a tenant's day, read it back into `restored_events` and compare; None if it has no events."""
+    """Write a tenant's day, read it back and compare, byte by byte as CSV; None if it has no events."""
     columns = columns or event_columns(connection)
     name = file_of(tenant_id, day, version)
     bounds = _bounds(tenant_id, window_of(day))
     with place.writing(name) as stream:
         counted = CountedBytes(stream)
-        statement = _composed("copy_day_of_tenant", connection, columns, relation=_identifier(relation))
-        content = write_parquet(connection, statement, bounds, columns, counted)
+        content = write_parquet(connection, _copy_of(connection, relation, columns), bounds, columns, counted)
     if content.row_count == 0:
         place.delete(name)
         return None
-    facts = facts_of(connection, relation, tenant_id, day, columns)
     with local_copy(place, name, sha256=counted.sha256) as file:
-        load_restored_events(connection, file)
-    if facts_of(connection, "restored_events", tenant_id, day, columns) != facts:
+        facts = facts_of(file)
+    if (facts.row_count, facts.content_sha256) != (content.row_count, content.content_sha256):
         raise ArchiveDamaged(f"{place.url_of(name)} does not hold what was written: nothing was dropped")
     return ArchivedFile(tenant_id, day, place.url_of(name), version, counted.count, counted.sha256, facts)
 
 
-def facts_of(connection: Connection, relation: str, tenant_id: UUID, day: date, columns: Sequence[Column]) -> RowFacts:
-    """What the rows of a tenant's day are in the event log, or in `restored_events`."""
-    statement = _composed("facts_of_rows", connection, columns, relation=_identifier(relation))
-    hours = connection.execute(statement.encode(), _bounds(tenant_id, window_of(day))).fetchall()
-    if not hours:
-        raise ArchiveDamaged(f"there are no events of {tenant_id} on {day}")
-    digest = hashlib.sha256(b"".join(each[6] for each in hours)).hexdigest()
+def facts_of(file: Path) -> RowFacts:
+    """What the rows of a file are, as they would go back to the database."""
+    import pyarrow as pa
+    import pyarrow.compute
+    import pyarrow.parquet as pq
+
+    pc: Any = pyarrow.compute
+    digest, hours = hashlib.sha256(), set()
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches():
+            for text in csv_of([batch]):
+                digest.update(text)
+            hours.update(pc.unique(pc.floor_temporal(batch["timestamp"], unit="hour")).to_pylist())
+        table = parquet.read(columns=["timestamp", "cost", "duration_ms"])
+    ends = pc.min_max(table["timestamp"]).as_py()
     return RowFacts(
-        row_count=sum(each[1] for each in hours),
-        content_sha256=digest,
-        min_timestamp=min(each[4] for each in hours),
-        max_timestamp=max(each[5] for each in hours),
-        total_cost=_total(each[2] for each in hours),
-        total_duration_ms=_total(each[3] for each in hours),
-        hours=tuple(each[0] for each in hours),
+        row_count=table.num_rows,
+        content_sha256=digest.hexdigest(),
+        min_timestamp=ends["min"],
+        max_timestamp=ends["max"],
+        total_cost=pc.sum(table["cost"].cast(pa.decimal128(38, 6))).as_py(),
+        total_duration_ms=pc.sum(table["duration_ms"].cast(pa.decimal128(38, 0))).as_py(),
+        hours=tuple(sorted(hours)),
     )
 
 
@@ -137,18 +146,19 @@ def local_copy(place: Place, name: str, *, sha256: str) -> Iterator[Path]:
 
 
 def load_restored_events(connection: Connection, file: Path) -> list[Column]:
-    """Fill `restored_events` from a file; returns the columns that the file has."""
+    """Fill the temporary table `restored_events` from a file; returns the columns that the file has."""
     import pyarrow.parquet as pq
 
-    queries().empty_restored_events(connection)
+    queries().create_restored_events(connection)
     known = {column.name: column for column in event_columns(connection)}
     with pq.ParquetFile(file) as parquet:
         names: list[str] = parquet.schema_arrow.names
         if unknown := [name for name in names if name not in known]:
             raise ArchiveDamaged(f"the event log has no column {unknown[0]}, which the archive holds")
         columns = [known[name] for name in names]
-        batches: Iterator[pa.RecordBatch] = parquet.iter_batches()
-        copy_in(connection, _composed("copy_restored_events", connection, columns), batches)
+        with connection.cursor().copy(_composed("copy_restored_events", connection, columns)) as copy:
+            for text in csv_of(parquet.iter_batches()):
+                copy.write(text)
     return columns
 
 
@@ -164,14 +174,18 @@ def _composed(name: str, connection: Connection, columns: Sequence[Column], **id
     return sql.SQL(text).format(columns=names, **identifiers).as_string(connection)
 
 
+def _copy_of(connection: Connection, relation: str, columns: Sequence[Column]) -> str:
+    """The statement that reads a day as Arrow would write it: the digest of one is that of the other."""
+    rendered = sql.SQL(", ").join(
+        _RENDERED.get(column.type, _AS_IT_IS).format(sql.Identifier(column.name)) for column in columns
+    )
+    text: str = queries().copy_day_of_tenant.sql
+    return sql.SQL(text).format(columns=rendered, relation=_identifier(relation)).as_string(connection)
+
+
 def _identifier(relation: str) -> sql.Identifier:
     return sql.Identifier(*relation.split("."))
 
 
 def _bounds(tenant_id: UUID, window: Window) -> dict[str, Any]:
     return {"tenant_id": tenant_id, "window_start": window.start, "window_end": window.end}
-
-
-def _total(values: Iterator[Decimal | None]) -> Decimal | None:
-    known = [value for value in values if value is not None]
-    return sum(known, Decimal(0)) if known else None

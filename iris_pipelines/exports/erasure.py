@@ -175,7 +175,6 @@ def _erase_in_archive(
         with local_copy(place, name, sha256=sha256) as file:
             if _holds(file, str(request.contact_id), messages):
                 with db.transaction() as connection:
-                    queries().create_restored_events(connection)
                     columns = load_restored_events(connection, file)
                     erase_events(connection, "restored_events", {**request.names, "addresses": addresses})
                     written = write_archived_file(

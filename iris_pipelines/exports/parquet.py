@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,7 +54,6 @@ def arrow_type(type_: str) -> pa.DataType:
         "bigint": pa.int64(),
         "integer": pa.int64(),
         "date": pa.date32(),
-        "double precision": pa.float64(),
     }
     return known.get(type_, pa.string())
 
@@ -99,16 +98,15 @@ def write_parquet(
     return Content(rows, source.sha256, first, last)
 
 
-def copy_in(connection: Connection, statement: str, batches: Iterator[pa.RecordBatch]) -> None:
-    """Feed batches to a `copy ... from stdin (format csv)`."""
+def csv_of(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    """Rows as `copy ... (format csv, force_quote *)` writes them: every value in quotes, nothing for a null."""
     import pyarrow.csv
 
-    options = pyarrow.csv.WriteOptions(include_header=False)
-    with connection.cursor().copy(statement) as copy:
-        for batch in batches:
-            text = io.BytesIO()
-            pyarrow.csv.write_csv(batch, text, options)
-            copy.write(text.getbuffer())
+    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
+    for batch in batches:
+        text = io.BytesIO()
+        pyarrow.csv.write_csv(batch, text, options)
+        yield text.getvalue()
 
 
 def _batches(source: _CopiedBytes, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -125,8 +123,8 @@ def _batches(source: _CopiedBytes, schema: pa.Schema) -> Iterator[pa.RecordBatch
         convert_options=csv.ConvertOptions(
             column_types=schema,
             null_values=[""],
-            true_values=["t"],
-            false_values=["f"],
+            true_values=["t", "true"],
+            false_values=["f", "false"],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         ),

@@ -79,13 +79,10 @@ copy (
     order by
         events.timestamp,
         events.id
-) to stdout (format csv);  -- noqa
+) to stdout (format csv, force_quote *);  -- noqa
 
 -- name: create_restored_events()#
 create temporary table restored_events (like iris.analytics_events including defaults) on commit drop;
-
--- name: empty_restored_events()#
-truncate restored_events;
 
 -- name: copy_restored_events()#
 copy restored_events ({columns}) from stdin (format csv);  -- noqa: PRS
@@ -96,29 +93,6 @@ insert into iris_partitions.{partition} ({columns})
 select {columns}
 from restored_events
 on conflict (tenant_id, timestamp, id) do nothing;  -- noqa: PRS
-
--- name: facts_of_rows()#
--- What rows are, hour by hour: counts, sums, ends, and a digest of their canonical text.
-select
-    date_bin('1 hour', events.timestamp, timestamptz '2000-01-01 00:00:00+00') as hour,
-    count(*),
-    sum(events.cost),
-    sum(events.duration_ms),
-    min(events.timestamp),
-    max(events.timestamp),
-    sha256(
-        string_agg(
-            sha256(convert_to(row({columns})::text, 'UTF8')), ''::bytea
-            order by events.timestamp, events.id
-        )
-    )
-from {relation} as events
-where
-    events.tenant_id = %(tenant_id)s
-    and events.timestamp >= %(window_start)s
-    and events.timestamp < %(window_end)s
-group by 1
-order by 1;  -- noqa: PRS
 
 -- name: archived_day(tenant_id, day)^
 select

@@ -231,12 +231,12 @@ def test_what_does_not_reach_the_store_as_it_was_is_not_dropped(
     import iris_pipelines.exports.archived_files as module
 
     load(odd_events())
-    copied = module.copy_in
+    rendered = module.csv_of
 
-    def loses_a_row(connection: Any, statement: str, batches: Any) -> None:
-        copied(connection, statement, (batch.slice(1) for batch in batches))
+    def loses_a_row(batches: Any) -> Any:
+        return rendered(batch.slice(1) for batch in batches)
 
-    monkeypatch.setattr(module, "copy_in", loses_a_row)
+    monkeypatch.setattr(module, "csv_of", loses_a_row)
     with pytest.raises(ArchiveDamaged):
         archive_day(database, url, {}, DAY, BOTH)
     assert len(rows(database)) == 4
