@@ -156,7 +156,8 @@ select exists(
 );
 
 -- name: stale_sealed_days()
--- Days that lie in the archive only, and that somebody who builds on events is to build anew.
+-- Days that lie in the archive only, and that got events since, or were never judged: who judges them must see all of
+-- them. What was noted before, a rebuild restores by itself.
 select distinct archived.date
 from iris.archived_days as archived
 inner join iris.stale_hours as stale
@@ -167,6 +168,7 @@ where
     and 'iris.analytics_events' = any(consumers.inputs)
     and not starts_with(consumers.consumer, 'exports.')
     and not starts_with(consumers.consumer, 'archive of ')
+    and (stale.noted_at >= archived.archived_at or consumers.consumer = 'iris.machine_verdicts')
 order by archived.date;
 
 -- name: lock_events_of_day(day)$

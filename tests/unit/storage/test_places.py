@@ -149,7 +149,8 @@ def test_a_store_that_is_away_is_named(tmp_path: Path) -> None:
 
 
 def test_a_store_that_fails_in_the_middle_of_an_upload_is_told() -> None:
-    with s3_store() as store:
+    with s3_store() as s3:
+        store = replace(s3, path=f"landing/{uuid4()}")
         place = open_place(store.url("out"), store.environment)
         with pytest.raises(StoreUnavailable, match=r"out/day cannot be written: "), place.writing("day") as stream:
             for number in range(40):
