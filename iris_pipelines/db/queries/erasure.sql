@@ -263,12 +263,15 @@ delete from iris.rejected_events
 where id = :rejected_id;
 
 -- name: relations_with_contacts()
--- Tables made from events that hold contacts.
+-- Tables made from events that hold contacts. Not every consumer is called like a table, and PostgreSQL 15 refuses to
+-- look such a name up.
 select consumers.consumer
 from iris.event_consumers as consumers
 inner join pg_attribute as attribute
     on
-        attribute.attrelid = to_regclass(consumers.consumer)
+        attribute.attrelid = case
+            when consumers.consumer ~ '^[a-z0-9_]+\.[a-z0-9_]+$' then to_regclass(consumers.consumer)
+        end
         and attribute.attname = 'contact_id'
         and not attribute.attisdropped
 order by consumers.consumer;
