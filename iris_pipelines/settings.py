@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -39,6 +40,29 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None, description="Where the HTTP service is reached from outside: links in mails lead there."
     )
+    export_url: str | None = Field(
+        default=None,
+        description="A folder or s3://, gs://, az:// prefix for daily exports; unset means exports under IRIS_HOME.",
+    )
+    export_compression: Literal["none", "gz", "zst"] = Field(
+        default="none", description="How NDJSON exports are packed; the name of the file says it too."
+    )
+    bigquery_project: str | None = Field(
+        default=None, description="The Google Cloud project whose BigQuery gets events and marts; unset exports none."
+    )
+    bigquery_dataset: str = Field(default="iris_analytics", description="The dataset; it is made if it is missing.")
+    bigquery_location: str | None = Field(
+        default=None, description="Where a new dataset is made, such as EU; unset leaves it to BigQuery."
+    )
+    archive_url: str | None = Field(
+        default=None, description="Where archived days go; unset means beside the daily exports."
+    )
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many UTC days of events are kept before they are archived; unset keeps them for ever.",
+    )
+    run_retention_days: int = Field(default=90, ge=1, description="How many days Dagster's finished runs are kept.")
     ui_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens; it has no login.")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="The port of the Dagster UI.")
 
@@ -68,6 +92,14 @@ class Settings(BaseSettings):
     def configured_smtp_url(self) -> str | None:
         """IRIS_SMTP_URL in the clear, if it is set."""
         return None if self.smtp_url is None else self.smtp_url.get_secret_value()
+
+    def exports(self) -> str:
+        """Where daily exports go."""
+        return self.export_url or str(self.home / "exports")
+
+    def archive(self) -> str:
+        """Where archived days go."""
+        return self.archive_url or self.exports()
 
     def configured_url(self) -> str | None:
         """IRIS_DATABASE_URL in the clear, if it is set."""

@@ -141,7 +141,7 @@
 
 
 {# Every day that has events or rows, as far as its hours have closed; of rows that reach back, every day that events
-   reach and that is over. #}
+   reach and that is over; but for those whose events are archived. #}
 {% macro all_windows(relation, window_column, grain) -%}
     {%- set instant = window_column ~ "::timestamp at time zone 'UTC'" if grain == 'day' else window_column -%}
     {%- set reach_days = config.get('meta', {}).get('reach_days', 0) -%}
@@ -155,7 +155,18 @@
         union
         select {{ floor_to('24 hours', instant) }} from {{ relation }}
     ) as days (day)
-    where {{ "day + interval '24 hours' <=" if reach_days else "day <" }} {{ last_closed_hour() }}
+    where {{ "day + interval '24 hours' <=" if reach_days else "day <" }} {{ last_closed_hour() }}{{ and_not_sealed('day') }}
+{%- endmacro %}
+
+
+{# Of an archived day, what is made from events is left alone; what is made from tables is not. #}
+{% macro and_not_sealed(day) -%}
+    {%- if reads_events() %}
+        and not exists (
+            select from iris.archived_days as archived
+            where archived.restored_at is null and archived.date = ({{ day }} at time zone 'UTC')::date
+        )
+    {%- endif -%}
 {%- endmacro %}
 
 

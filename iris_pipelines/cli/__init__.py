@@ -13,9 +13,11 @@ import click
 import typer
 
 from iris_pipelines.cli import (
+    archive,
     bench,
     database,
     dbt,
+    exports,
     finance,
     ingest,
     load,
@@ -49,6 +51,11 @@ app.command()(serving.demo)
 app.command()(serving.up)
 app.command()(pipeline.refresh)
 app.command()(pipeline.backfill)
+app.command()(exports.export)
+app.command()(archive.archive)
+app.command()(archive.restore)
+app.command()(archive.erase)
+app.add_typer(archive.retention, name="retention")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command(context_settings=_PASS_ON)(dbt.dbt)
 app.command(context_settings=_PASS_ON)(bench.bench)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,7 @@ def judge(
     """Judge the opens and clicks of past days by the present rules; `iris refresh` then rebuilds what changed."""
     from dataclasses import asdict
 
+    from iris_pipelines.exports.archive import restore
     from iris_pipelines.ingestion.machines.rules import RULES_VERSION
     from iris_pipelines.ingestion.machines.verdicts import count_visits, judge_machines
 
@@ -34,6 +36,7 @@ def judge(
     asked = Window(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
     days = list(asked.split(DAY))
     with open_database(read_settings()) as database:
+        restore(database, os.environ, asked)
         with progress(disabled=as_json) as bar:
             judged = [
                 each for day in bar.track(days, description="judging") for each in judge_machines(database, [day])

@@ -90,6 +90,14 @@ class Pipeline:
             done = [rebuild for (rebuild,) in queries().rebuilds_of_run(connection, requested_by=result.run_id)]
             return [RebuiltRelation(*row) for row in queries().rebuilt_rows(connection, rebuild_ids=done)]
 
+    def has_due_exports(self, settings: Settings) -> bool:
+        """Whether exported days have changed since."""
+        from iris_pipelines.cli.exports import export_targets
+        from iris_pipelines.exports.events import SETTLING
+
+        now = datetime.now(UTC) - SETTLING
+        return any(target.due(self._database, now=now) for target in export_targets(settings))
+
     def close(self) -> None:
         """Let go of the instance."""
         self._instance.dispose()
@@ -107,9 +115,13 @@ def open_pipeline(settings: Settings) -> Iterator[Pipeline]:
 
 
 def refresh(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
-    """Rebuild what is stale, as the daemon would do now, then return."""
-    with open_pipeline(read_settings()) as pipeline:
-        _report(pipeline.run("stale_windows_job"), as_json=as_json)
+    """Rebuild what is stale, and export days again that changed, as the daemon would do now, then return."""
+    settings = read_settings()
+    with open_pipeline(settings) as pipeline:
+        rebuilt = pipeline.run("stale_windows_job")
+        if pipeline.has_due_exports(settings):
+            pipeline.run("stale_exports_job")
+        _report(rebuilt, as_json=as_json)
 
 
 def backfill(

@@ -8,25 +8,31 @@ import dagster as dg
 
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
+from iris_pipelines.defs.assets.archive import archived_events
 from iris_pipelines.defs.assets.contacts import CONTACTS, contacts, seen_contacts
 from iris_pipelines.defs.assets.event_log import EVENT_LOG, event_log
+from iris_pipelines.defs.assets.exports import export_assets
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS, machine_verdicts, user_agents
 from iris_pipelines.defs.assets.platform_tables import platform_tables
 from iris_pipelines.defs.assets.reports import report_assets
 from iris_pipelines.defs.assets.rollups import rollup_assets
+from iris_pipelines.defs.assets.warehouse import events_in_bigquery, marts_in_bigquery
 from iris_pipelines.defs.checks import recount_check
+from iris_pipelines.defs.export_checks import export_checks
 from iris_pipelines.defs.partitions import closed_days, daily, hourly
 from iris_pipelines.defs.resources import dbt_project, production_resources
 from iris_pipelines.defs.sensors.due_reports import due_reports_sensor
 from iris_pipelines.defs.sensors.landing import landing_files_sensor
 from iris_pipelines.defs.sensors.late_events import late_events_sensor
 from iris_pipelines.defs.sensors.run_failures import run_failure_sensor
+from iris_pipelines.defs.sensors.stale_exports import stale_exports_sensor
 from iris_pipelines.settings import Settings
 
 
 def build_defs(settings: Settings, resources: Mapping[str, object] | None = None) -> dg.Definitions:
     """Assemble the code location; a test passes its fakes by resource name."""
     hours, days = hourly(settings.history_start), daily(settings.history_start)
+    closed = closed_days(settings.history_start)
     manifest = dbt_project(settings).manifest()
     return dg.Definitions(
         assets=[
@@ -36,10 +42,18 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             contacts,
             seen_contacts,
             *platform_tables(manifest, known={EVENT_LOG, USER_AGENTS, MACHINE_VERDICTS, CONTACTS, seen_contacts.key}),
-            *rollup_assets(manifest, hours, days, closed_days(settings.history_start)),
+            *rollup_assets(manifest, hours, days, closed),
             *report_assets(),
+            *export_assets(closed),
+            events_in_bigquery(closed),
+            marts_in_bigquery(manifest),
+            archived_events(closed),
         ],
-        asset_checks=[recount_check(Grain.HOUR), recount_check(Grain.DAY)],
+        asset_checks=[
+            recount_check(Grain.HOUR),
+            recount_check(Grain.DAY),
+            *export_checks(),
+        ],
         jobs=[
             jobs.hourly_rollups_job,
             jobs.daily_rollups_job,
@@ -53,6 +67,12 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             jobs.landing_files_job,
             jobs.event_partitions_job,
             jobs.due_reports_job,
+            jobs.daily_exports_job,
+            jobs.stale_exports_job,
+            jobs.daily_warehouse_job,
+            jobs.warehouse_marts_job,
+            jobs.archive_job,
+            jobs.erasure_job,
         ],
         schedules=[
             schedules.hourly_rollups_schedule,
@@ -62,8 +82,18 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             schedules.daily_reports_schedule,
             schedules.weekly_reports_schedule,
             schedules.monthly_reports_schedule,
+            schedules.daily_exports_schedule,
+            schedules.daily_warehouse_schedule,
+            schedules.daily_warehouse_marts_schedule,
+            schedules.daily_archive_schedule,
         ],
-        sensors=[late_events_sensor, landing_files_sensor, due_reports_sensor, run_failure_sensor],
+        sensors=[
+            late_events_sensor,
+            landing_files_sensor,
+            due_reports_sensor,
+            stale_exports_sensor,
+            run_failure_sensor,
+        ],
         resources={**production_resources(settings), **(resources or {})},
         executor=dg.in_process_executor,
     )

@@ -5,9 +5,20 @@ from __future__ import annotations
 import dagster as dg
 
 from iris_pipelines.defs.assets.contacts import CONTACTS
+from iris_pipelines.defs.assets.exports import EXPORT_KEYS, FILE_KEYS
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS
 from iris_pipelines.defs.assets.reports import REPORT_KEYS
-from iris_pipelines.defs.ops import ingest_landing_files, maintain_event_partitions, rebuild_stale_windows
+from iris_pipelines.defs.assets.warehouse import MARTS
+from iris_pipelines.defs.ops import (
+    archive_expired_days,
+    erase_one_contact,
+    export_stale_days,
+    forget_run_history,
+    ingest_landing_files,
+    maintain_event_partitions,
+    rebuild_stale_windows,
+)
+from iris_pipelines.exports.bigquery import EXPORT as BIGQUERY
 
 # A run that hangs would hold back every rebuild after it: run monitoring ends it.
 _MAX_RUNTIME = {"dagster/max_runtime": str(4 * 3600)}
@@ -29,6 +40,25 @@ def landing_files_job() -> None:
 def event_partitions_job() -> None:
     """Keep the event log's daily partitions ahead of the clock."""
     maintain_event_partitions()
+
+
+@dg.job(tags=_MAX_RUNTIME)
+def stale_exports_job() -> None:
+    """Export the days again that changed after they were exported."""
+    export_stale_days()
+
+
+@dg.job(tags=_MAX_RUNTIME)
+def archive_job() -> None:
+    """What is past its retention: days of events to the archive, and Dagster's runs of long ago."""
+    archive_expired_days()
+    forget_run_history()
+
+
+@dg.job(tags=_MAX_RUNTIME)
+def erasure_job() -> None:
+    """Erase a contact from events, messages, contacts, rejected events, archives and exports."""
+    erase_one_contact()
 
 
 hourly_rollups_job = dg.define_asset_job("hourly_rollups_job", dg.AssetSelection.tag("hourly", ""), tags=_MAX_RUNTIME)
@@ -70,3 +100,14 @@ due_reports_job = dg.define_asset_job(
     "due_reports_job", dg.AssetSelection.assets(*REPORT_KEYS.values()), tags=_MAX_RUNTIME
 )
 """The recurring reports that are due, in one run, with their mails."""
+
+daily_exports_job = dg.define_asset_job("daily_exports_job", dg.AssetSelection.assets(*FILE_KEYS), tags=_MAX_RUNTIME)
+"""The files of days, with the check that compares them with the event log."""
+
+daily_warehouse_job = dg.define_asset_job(
+    "daily_warehouse_job", dg.AssetSelection.assets(EXPORT_KEYS[BIGQUERY]), tags=_MAX_RUNTIME
+)
+"""Days of the event log in BigQuery, with the check that compares them with the event log."""
+
+warehouse_marts_job = dg.define_asset_job("warehouse_marts_job", dg.AssetSelection.assets(MARTS), tags=_MAX_RUNTIME)
+"""The marts in BigQuery."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from iris_pipelines.db.staleness import (
 )
 from iris_pipelines.defs.dbt import DbtBuild, DbtProject
 from iris_pipelines.domain.windows import Window, closed_before
+from iris_pipelines.exports.archive import restore
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,13 @@ def closed_part(window: Window, *, now: datetime) -> tuple[Window, ...]:
 
 
 def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: str | None = None) -> Rebuild:
-    """Replace the windows in the models, one transaction a window, and run their tests."""
+    """Replace the windows in the models, one transaction a window, and run their tests.
+
+    Models that read events need them: those of archived days are restored first.
+    """
+    if any(EVENT_LOG in model.consumer.inputs for model in plan.models):
+        for window in plan.windows:
+            restore(db, os.environ, window)
     _build_outdated_views(db, dbt, staging=True)
     register_consumers(db, {model.relation: model.consumer for model in plan.models})
     with db.transaction() as connection:

@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import dagster as dg
 from psycopg.conninfo import conninfo_to_dict
 
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.embedded import DATABASE, database_url
 from iris_pipelines.defs.dbt import DbtProject
+from iris_pipelines.exports.bigquery import Warehouse
+from iris_pipelines.exports.events import Destination
 from iris_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,6 +71,35 @@ class MailResource:
         return mailer_from(self.smtp_url, self.sender)
 
 
+@dataclass(frozen=True)
+class Archive:
+    """Where archived days go, and how many days of events are kept before, if not for ever."""
+
+    url: str
+    retention_days: int | None
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class WarehouseResource:
+    """The dataset of BigQuery that gets events and marts, if any."""
+
+    warehouse: Warehouse | None
+
+    def get(self) -> Warehouse:
+        """The dataset; a run that needs one fails without."""
+        if self.warehouse is None:
+            raise dg.Failure("IRIS_BIGQUERY_PROJECT is not set: there is no warehouse", allow_retries=False)
+        return self.warehouse
+
+
+def warehouse_of(settings: Settings, environment: Mapping[str, str]) -> Warehouse | None:
+    """The dataset of these settings."""
+    if settings.bigquery_project is None:
+        return None
+    return Warehouse(settings.bigquery_project, settings.bigquery_dataset, settings.bigquery_location, environment)
+
+
 def dbt_project(settings: Settings) -> DbtProject:
     """The project's dbt models, for the database of these settings."""
     url = settings.configured_url()
@@ -84,6 +116,10 @@ def production_resources(settings: Settings) -> dict[str, object]:
         "dbt": dbt_project(settings),
         "clock": Clock(),
         "landing_zone": LandingZone(settings.landing_url, os.environ),
+        "exports": Destination(settings.exports(), os.environ, settings.export_compression),
+        "archive": Archive(settings.archive(), settings.retention_days, os.environ),
+        "warehouse": WarehouseResource(warehouse_of(settings, os.environ)),
+        "run_retention_days": settings.run_retention_days,
         "history_start": settings.history_start,
         "mail": MailResource(settings.configured_smtp_url(), settings.mail_from, settings.public_url),
     }

@@ -6,13 +6,21 @@ import dagster as dg
 
 from iris_pipelines.defs.assets.reports import REPORT_KEYS
 from iris_pipelines.defs.jobs import (
+    archive_job,
+    daily_exports_job,
     daily_rollups_job,
+    daily_warehouse_job,
     due_reports_job,
     event_partitions_job,
     hourly_rollups_job,
     user_agents_job,
+    warehouse_marts_job,
 )
+from iris_pipelines.defs.resources import WarehouseResource
 from iris_pipelines.domain.reports.schedules import Cadence
+from iris_pipelines.domain.windows import DAY
+
+_NO_WAREHOUSE = "IRIS_BIGQUERY_PROJECT is not set: there is no warehouse"
 
 # The hour and the day that have just ended are rebuilt also when nothing happened in them: none looks missing.
 hourly_rollups_schedule = dg.build_schedule_from_partitioned_job(
@@ -65,3 +73,37 @@ def _reports_schedule(cadence: Cadence, cron: str) -> dg.ScheduleDefinition:
 daily_reports_schedule = _reports_schedule(Cadence.DAILY, "0 6 * * *")
 weekly_reports_schedule = _reports_schedule(Cadence.WEEKLY, "15 6 * * 1")
 monthly_reports_schedule = _reports_schedule(Cadence.MONTHLY, "30 6 1 * *")
+
+# Days without events too: whoever reads the files finds one for each day.
+daily_exports_schedule = dg.build_schedule_from_partitioned_job(
+    daily_exports_job,
+    name="daily_exports_schedule",
+    hour_of_day=1,
+    minute_of_hour=0,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+daily_archive_schedule = dg.ScheduleDefinition(
+    name="daily_archive_schedule",
+    job=archive_job,
+    cron_schedule="30 2 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+
+@dg.schedule(job=daily_warehouse_job, cron_schedule="30 1 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def daily_warehouse_schedule(
+    context: dg.ScheduleEvaluationContext, warehouse: dg.ResourceParam[WarehouseResource]
+) -> dg.RunRequest | dg.SkipReason:
+    """The day that has ended, to BigQuery."""
+    if warehouse.warehouse is None:
+        return dg.SkipReason(_NO_WAREHOUSE)
+    return dg.RunRequest(partition_key=f"{context.scheduled_execution_time - DAY:%Y-%m-%d}")
+
+
+@dg.schedule(job=warehouse_marts_job, cron_schedule="45 1 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def daily_warehouse_marts_schedule(
+    warehouse: dg.ResourceParam[WarehouseResource],
+) -> dg.RunRequest | dg.SkipReason:
+    """The marts, to BigQuery."""
+    return dg.SkipReason(_NO_WAREHOUSE) if warehouse.warehouse is None else dg.RunRequest()

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from iris_pipelines.db.database import Database, queries
 from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.ingestion.files.discovery import StoredFile, is_event_file, local_files, local_path
-from iris_pipelines.ingestion.files.stores import SCHEMES, ObjectStoreFolder
+from iris_pipelines.ingestion.files.stores import ObjectStoreFolder
 from iris_pipelines.ingestion.ingested_files import FileResult, ingest_files
+from iris_pipelines.storage.object_stores import SCHEMES
 
 SETTLING = timedelta(seconds=5)
 """How long nobody must have written to a local file before it is taken for whole."""

@@ -23,6 +23,7 @@ from iris_pipelines.simulator.plan import TrafficPlan
 from iris_pipelines.simulator.simulation import simulate
 from tests.benchmarks.campaigns import CampaignBenchmark
 from tests.benchmarks.engagement import EngagementBenchmark
+from tests.benchmarks.exports import ExportBenchmark
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ingest import IngestBenchmark, gzip_of, parquet_of
 from tests.benchmarks.marts import MartBenchmark
@@ -66,6 +67,7 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
         yield _figure(rollups.against_duckdb(_DAY, settings.home), "<= 3.5")
         yield _figure(rollups.whole_graph_against_a_scan(_DAY), "<= 18")
 
+        yield from ExportBenchmark(database, settings.home, _DAY).figures()
         many = days_from(Window(_DAY.start - days * DAY, _DAY.end - days * DAY), days)
         with database.transaction() as connection:
             for n in range(1, days + 1):

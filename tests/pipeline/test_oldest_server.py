@@ -13,7 +13,12 @@ from iris_pipelines.db import schema
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.embedded import EmbeddedServer
 from iris_pipelines.defs.dbt import DbtProject
-from iris_pipelines.domain.windows import DAY, closed_before
+from iris_pipelines.domain.windows import DAY, Window, closed_before
+from iris_pipelines.exports.archive import archive_day, restore
+from iris_pipelines.exports.erasure import erase_contact
+from iris_pipelines.exports.events import Destination, Export, export_day
+from iris_pipelines.exports.retention import plan_retention
+from iris_pipelines.exports.verification import compare_days
 from iris_pipelines.simulator import TrafficPlan, simulate
 from iris_pipelines.simulator.loading import load_simulation
 from tests.pipeline.conftest import Pipeline
@@ -54,3 +59,22 @@ def test_all_models_are_built_and_equal_the_recount(oldest: Database, dbt: DbtPr
     assert pipeline.refresh(now=NOW) == []
     with observing(oldest.url) as observer:
         assert int(value(observer, "show server_version_num")) // 10_000 == schema.OLDEST_SERVER
+
+
+def test_days_are_exported_archived_and_restored_and_contacts_erased(oldest: Database, tmp_path: Path) -> None:
+    plan = TrafficPlan(NOW - 2 * DAY, NOW, tenants=2, events_per_day=2_000, seed=5)
+    load_simulation(oldest, simulate(plan), now=NOW, history_start=date(2020, 1, 1))
+    day, place = (NOW - DAY).date(), Destination(str(tmp_path / "exports"), {})
+    for export in Export:
+        assert export_day(oldest, export, place, day).row_count > 1000
+    (planned, *_) = (each for each in plan_retention(oldest, default_days=1, now=NOW + DAY) if each.date == day)
+    archived = archive_day(oldest, place.url, {}, day, planned.events)
+    assert sum(file.facts.row_count for file in archived) == sum(planned.events.values())
+    with oldest.transaction() as connection:
+        anyone = "select tenant_id, contact_id from iris.analytics_events where contact_id is not null limit 1"
+        tenant_id, contact_id = connection.execute(anyone).fetchone() or (None, None)
+    assert tenant_id is not None
+    receipt = erase_contact(oldest, {}, tenant_id, contact_id)
+    assert receipt.touched["events"] != 0
+    restore(oldest, {}, Window.day_of(NOW - DAY))
+    assert [each.problem for each in compare_days(oldest, Export.NDJSON, place, [day])] == [None]

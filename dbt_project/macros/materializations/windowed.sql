@@ -156,6 +156,12 @@
 {% endmacro %}
 
 
+{# Whether the rows are made from events, which an archived day has no more. #}
+{% macro reads_events() -%}
+    {{ return('model.iris.stg_iris__events' in model.depends_on.nodes) }}
+{%- endmacro %}
+
+
 {# One window: wait for whoever replaces this day, take its stale hours off the list, and only then read the events.
    What made these hours stale was committed before the statement that reads; what comes later is listed anew. #}
 {% macro replace_window_sql(relation, consumer, window_column, grain, window) -%}
@@ -163,6 +169,7 @@
     {%- set ends = "timestamptz '" ~ window['ends'] ~ "'" -%}
     {{ begin_sql() }}
     select pg_advisory_xact_lock(hashtext('{{ consumer }}'), {{ window['day_number'] }});
+    {% if reads_events() %}select iris.hold_events({{ starts }});{% endif %}
     delete from iris.stale_hours where consumer = '{{ consumer }}' and hour >= {{ starts }} and hour < {{ ends }};
     {{ note_what_stands_on_it(consumer, starts) }}
     {{ note_campaigns_of_window(relation, consumer, window_column, grain, starts, ends) }}

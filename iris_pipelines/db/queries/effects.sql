@@ -249,12 +249,16 @@ where
     and changes.status_rank > coalesce(array_position(:email_statuses::text[], contacts.email_status), 0);
 
 -- name: is_suppressed(tenant_id, channel, address)$
--- Other services may have written an address as they had it.
+-- Other services may have written an address as they had it; of an erased contact, only a digest is left.
 select exists(
     select
     from iris.suppression_list as suppressed
     where
         suppressed.tenant_id = :tenant_id
         and suppressed.channel = lower(trim(:channel))
-        and suppressed.address in (:address, iris.normalised_address(:channel, :address))
+        and suppressed.address in (
+            :address,
+            iris.normalised_address(:channel, :address),
+            iris.address_digest(:tenant_id, :channel, :address)
+        )
 );

