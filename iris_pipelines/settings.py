@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -33,6 +34,30 @@ class Settings(BaseSettings):
     )
     ui_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens; it has no login.")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="The port of the Dagster UI.")
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="The server that sends mail: smtp://, smtp+starttls:// or smtps://user:password@host:port.",
+    )
+    mail_from: str = Field(default="IRIS Pipelines <iris@localhost>", description="Who mail comes from.")
+    alert_link: str | None = Field(
+        default=None, description="A link in every alert, with {alert_id} and {tenant_id} in it."
+    )
+    slack_token: SecretStr | None = Field(
+        default=None, description="The token of a Slack app that may write to channels; webhooks need none."
+    )
+    slack_url: str = Field(default="https://slack.com/api", description="Slack's Web API.")
+    pagerduty_url: str = Field(default="https://events.pagerduty.com", description="PagerDuty's Events API.")
+    twilio_url: str = Field(default="https://api.twilio.com", description="Twilio's API.")
+    twilio_account_sid: str | None = Field(default=None, description="The Twilio account that sends SMS alerts.")
+    twilio_auth_token: SecretStr | None = Field(default=None, description="Its token.")
+    twilio_sender: str | None = Field(default=None, description="The number or sender id of SMS alerts.")
+    webhook_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        default=(), description="Private networks that webhooks may reach, such as 10.1.2.0/24,127.0.0.1/32."
+    )
+    apprise_targets: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Further targets by name, as JSON of Apprise URLs: {"ops": "msteams://..."}.',
+    )
 
     @field_validator("home", mode="after")
     @classmethod
@@ -46,6 +71,37 @@ class Settings(BaseSettings):
             raise ValueError("expected postgresql://user:password@host:port/database")
         if url is not None and not urlsplit(url.get_secret_value()).path.strip("/"):
             raise ValueError("names no database: expected postgresql://user:password@host:port/database")
+        return url
+
+    @field_validator("webhook_networks", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, networks: object) -> object:
+        return [each.strip() for each in networks.split(",")] if isinstance(networks, str) else networks
+
+    @field_validator("alert_link", mode="after")
+    @classmethod
+    def _is_a_template(cls, link: str | None) -> str | None:
+        try:
+            if link is not None:
+                link.format(alert_id="", tenant_id="")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("may have {alert_id} and {tenant_id} in it, and no other braces") from None
+        return link
+
+    @field_validator("slack_url", "pagerduty_url", "twilio_url", mode="after")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not url.startswith(("https://", "http://")):
+            raise ValueError("expected https://host")
+        return url.rstrip("/")
+
+    @field_validator("smtp_url", mode="after")
+    @classmethod
+    def _is_smtp(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme not in ("smtp", "smtp+starttls", "smtps") or not parts.hostname:
+                raise ValueError("expected smtp://, smtp+starttls:// or smtps://user:password@host:port")
         return url
 
     def configured_url(self) -> str | None:
