@@ -121,6 +121,9 @@ def settle(
     for finding in findings:
         if finding.once and (not finding.holds or (finding.tenant_id, finding.key) in noted):
             continue
+        muted = finding.is_quiet or silences.cover(finding)
+        if finding.once and muted:
+            continue  # it is noted, and told of, when the silence is over
         incident = None if finding.once else incidents.get(finding.tenant_id, finding.key)
         known = (
             None
@@ -129,7 +132,6 @@ def settle(
                 incident.announced_at, incident.last_told_at, timedelta(minutes=incident.cooldown_minutes)
             )
         )
-        muted = finding.is_quiet or silences.cover(finding)
         step = due(known, finding.holds, muted=muted, now=now)
         if step is not None:
             work.take(step, finding, incident, muted=muted)

@@ -27,8 +27,8 @@ _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 _TRANSLATED = ipaddress.IPv6Network("::ffff:0:0:0/96")
 _GLOBAL = ipaddress.IPv6Network("2000::/3")
-_SHARED = ipaddress.IPv4Network("192.88.99.0/24")
-"""The anycast of 6to4 relays."""
+# What older releases of Python take for global: protocol assignments, relays of 6to4, documentation.
+_RESERVED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20")))
 
 
 class ForbiddenAddress(IrisError):
@@ -47,8 +47,10 @@ def is_public(address: IpAddress) -> bool:
         inner = _embedded(address)
         if inner is not None:
             return is_public(inner)
-        return address in _GLOBAL and address.is_global and not address.is_multicast
-    return address.is_global and not address.is_multicast and not address.is_reserved and address not in _SHARED
+        if address not in _GLOBAL:
+            return False
+    special = address.is_multicast or address.is_reserved or any(address in network for network in _RESERVED)
+    return address.is_global and not special
 
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -179,7 +181,9 @@ class GuardedTransport(httpx.BaseTransport):
                 return httpx.Response(response.status, headers=_decoded(response.headers), content=body)
         except httpcore.TimeoutException as error:
             raise httpx.TimeoutException(f"no answer in time: {error or type(error).__name__}") from error
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
+        except httpcore.UnsupportedProtocol as error:
+            raise httpx.UnsupportedProtocol(str(error)) from error
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise httpx.TransportError(str(error) or type(error).__name__) from error
 
     def close(self) -> None:

@@ -57,9 +57,7 @@ def guarded_post(guard: AddressGuard, url: str, body: bytes, headers: dict[str, 
             transport=GuardedTransport(guard), timeout=TIMEOUT, follow_redirects=False, trust_env=False
         ) as client:
             response = client.post(url, content=body, headers=headers)
-    except (ForbiddenAddress, httpx.InvalidURL) as error:
-        return Dead(str(error))
-    except httpx.UnsupportedProtocol as error:
+    except (ForbiddenAddress, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         return Dead(str(error))
     except httpx.HTTPError as error:
         return unreachable(error)
