@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from iris_pipelines.domain.alerts.rules import Action
+
 
 class Settings(BaseSettings):
     """What a deployment decides; docs/operations.md lists the same names and a test compares."""
@@ -57,6 +59,11 @@ class Settings(BaseSettings):
     apprise_targets: dict[str, SecretStr] = Field(
         default_factory=dict,
         description='Further targets by name, as JSON of Apprise URLs: {"ops": "msteams://..."}.',
+    )
+
+    operator_actions: tuple[Action, ...] = Field(
+        default=(),
+        description="Whom to tell of failed runs, as JSON of actions such as those of alert rules.",
     )
 
     @field_validator("home", mode="after")

@@ -12,7 +12,7 @@ from typing import Annotated
 import click
 import typer
 
-from iris_pipelines.cli import bench, database, dbt, ingest, load, machines, pipeline, replay, serving, simulate
+from iris_pipelines.cli import alerts, bench, database, dbt, ingest, load, machines, pipeline, replay, serving, simulate
 from iris_pipelines.cli.console import fail, print_error
 from iris_pipelines.domain.errors import IrisError
 
@@ -28,6 +28,7 @@ app.command()(ingest.ingest)
 app.command()(replay.replay)
 app.add_typer(load.app, name="load")
 app.add_typer(machines.app, name="machines")
+app.add_typer(alerts.app, name="alerts")
 app.command()(simulate.simulate)
 app.command()(serving.demo)
 app.command()(serving.up)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from iris_pipelines.defs.assets.baselines import DELIVERY_BASELINES
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS
 from iris_pipelines.defs.ops import ingest_landing_files, maintain_event_partitions, rebuild_stale_windows
 
@@ -60,3 +61,8 @@ machine_verdicts_job = dg.define_asset_job(
 
 user_agents_job = dg.define_asset_job("user_agents_job", dg.AssetSelection.assets(USER_AGENTS), tags=_MAX_RUNTIME)
 """User agents that are new, or that an older release of the parser has described."""
+
+delivery_baselines_job = dg.define_asset_job(
+    "delivery_baselines_job", dg.AssetSelection.assets(DELIVERY_BASELINES), tags=_MAX_RUNTIME
+)
+"""What is normal, as of days that are over."""

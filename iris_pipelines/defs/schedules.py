@@ -6,6 +6,7 @@ import dagster as dg
 
 from iris_pipelines.defs.jobs import (
     daily_rollups_job,
+    delivery_baselines_job,
     event_partitions_job,
     hourly_rollups_job,
     user_agents_job,
@@ -39,5 +40,14 @@ daily_user_agents_schedule = dg.ScheduleDefinition(
     name="daily_user_agents_schedule",
     job=user_agents_job,
     cron_schedule="45 0 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+# When the last messages of the day have had their quarter of an hour to be delivered.
+daily_delivery_baselines_schedule = dg.build_schedule_from_partitioned_job(
+    delivery_baselines_job,
+    name="daily_delivery_baselines_schedule",
+    hour_of_day=0,
+    minute_of_hour=40,
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

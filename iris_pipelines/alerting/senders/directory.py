@@ -34,7 +34,6 @@ class Channels:
     twilio_sender: str | None = None
     webhook_networks: tuple[IpNetwork, ...] = ()
     apprise_targets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    link: str | None = None
 
 
 def senders(channels: Channels, db: Database, *, clock: Callable[[], datetime]) -> dict[ActionType, Sender]:

@@ -6,6 +6,7 @@ import smtplib
 import ssl
 from dataclasses import dataclass
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,9 @@ from iris_pipelines.alerting.senders.outcomes import Dead, Delivered, Message, O
 from iris_pipelines.domain.errors import IrisError
 
 _SECONDS = 10.0
+# Longer lines than mail programs like, but allowed: a subject that is folded at its first word begins with a space.
+_UNFOLDED = SMTP.clone(max_line_length=250)
+_LONGEST_SUBJECT = 200
 
 
 class InvalidMailServer(IrisError):
@@ -72,10 +76,10 @@ class EmailSender:
     def mail(self, message: Message) -> EmailMessage:
         """The mail itself."""
         notification = message.notification
-        mail = EmailMessage()
+        mail = EmailMessage(policy=_UNFOLDED)
         mail["From"] = self._sender
         mail["To"] = message.recipient
-        mail["Subject"] = " ".join(notification.subject.split())
+        mail["Subject"] = " ".join(notification.subject.split())[:_LONGEST_SUBJECT]
         mail["Date"] = format_datetime(notification.at)
         domain = self._sender.rpartition("@")[2].rstrip("> ") or "localhost"
         mail["Message-ID"] = f"<{message.id}@{domain}>"

@@ -54,7 +54,7 @@ class Notification:
     @property
     def subject(self) -> str:
         """The first line of everything."""
-        return f"{self._label}: {self.what}"
+        return f"{self._label} {self.what}"
 
     @property
     def _label(self) -> str:

@@ -71,7 +71,6 @@ class Deployment:
             twilio_sender="+15005550006",
             webhook_networks=(ipaddress.ip_network(LOOPBACK),),
             apprise_targets={"teams": http.url.replace("http://", "json://") + "/apprise"},
-            link="https://iris.example/alerts/{alert_id}",
         )
 
     def deliver(self, *, workers: int = 1) -> Deliveries:
@@ -80,7 +79,7 @@ class Deployment:
             self.database,
             ways,
             clock=self.clock,
-            link=self.channels.link,
+            link="https://iris.example/alerts/{alert_id}",
             workers=workers,
             chance=lambda: 0.0,
         )
@@ -120,7 +119,7 @@ def test_a_mail_says_what_since_when_how_bad_and_what_to_look_at(
     assert sent["To"] == "ops@example.org"
     assert sent["From"] == "IRIS <alerts@iris.example>"
     assert sent["Subject"] == (
-        "[WARNING]: low delivery: delivery rate is 60.00% over the last 15 min (alerts when < 90.00%)"
+        "[WARNING] low delivery: delivery rate is 60.00% over the last 15 min (alerts when < 90.00%)"
     )
     ((delivery_id, alert_id),) = rows(deployment.database, "select id, alert_id from iris.alert_deliveries")
     assert sent["Message-ID"] == f"<{delivery_id}@iris.example>"
