@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -63,10 +64,12 @@ def evaluate_rules(db: Database, *, now: datetime) -> Evaluation:
         tenants = read_tenants(connection)
         standings = [_advanced(each, observed, now=now) for each in known]
         _store(connection, known, standings, observed)
+        # Of a rule that is well and was before, there is nothing to say.
         watched = [
             _finding(each.rule, standing, observed[each.id], tenants[each.tenant_id], now=now)
             for each, standing in zip(known, standings, strict=True)
             if each.rule is not None
+            and (standing.state is State.FIRING or incidents.get(each.tenant_id, f"rule:{each.id}") is not None)
         ]
         unreadable = [_unreadable(each, now=now) for each in known if each.rule is None]
         broken = _broken(connection, known, now=now)
@@ -135,21 +138,29 @@ def added(first: Settled, second: Settled) -> Settled:
 
 
 def _parsed(row: tuple[Any, ...]) -> _Known:
-    tenant_id, rule_id, name, condition, actions, severity, quiet_hours, state, since, problem = row
+    tenant_id, rule_id, state, since, known_problem, *texts = row
     standing = None if state is None else Standing(State(state), since)
+    rule, problem = _rule_of(tenant_id, rule_id, *texts)
+    return _Known(tenant_id, rule_id, texts[0], rule, problem, standing, known_problem)
+
+
+@lru_cache(maxsize=100_000)
+def _rule_of(tenant_id: UUID, rule_id: UUID, *texts: str | None) -> tuple[Rule | None, str | None]:
+    """A rule, or why it is none; parsed again when its text changes, not at every look."""
+    name, condition, actions, severity, quiet_hours = texts
     fields = {
         "tenant_id": tenant_id,
         "id": rule_id,
         "name": name,
-        "condition": condition,
-        "actions": actions,
+        "condition": json.loads(condition or "null"),
+        "actions": json.loads(actions or "null"),
         "severity": severity,
-        "quiet_hours": quiet_hours,
+        "quiet_hours": None if quiet_hours is None else json.loads(quiet_hours),
     }
     try:
-        return _Known(tenant_id, rule_id, name, parse_rule(fields), None, standing, problem)
+        return parse_rule(fields), None
     except InvalidRule as error:
-        return _Known(tenant_id, rule_id, name, None, str(error), standing, problem)
+        return None, str(error)
 
 
 def _advanced(known: _Known, observed: dict[UUID, Observation], *, now: datetime) -> Standing:

@@ -57,6 +57,7 @@ def measure(
     for scope, metric in asked:
         by_source[_source_of(scope, metric)].add(scope)
     queries().plan_for_each_window(connection)
+    queries().compile_nothing(connection)
     counted = {
         _Source.ROLLUP: _measure_counts(connection, by_source[_Source.ROLLUP], now=now),
         _Source.EVENTS: _measure_events(connection, by_source[_Source.EVENTS], now=now),
@@ -91,7 +92,7 @@ def _measure_counts(connection: Connection, scopes: set[Scope], *, now: datetime
         return {}
     if not queries().hourly_rollup_exists(connection):
         return _measure_events(connection, scopes, now=now)
-    ordered, starts = sorted(scopes, key=_key), sorted({scope.start for scope in scopes})
+    ordered, starts = list(scopes), sorted({scope.start for scope in scopes})
     stale = {
         hour
         for (hour,) in queries().stale_hours_between(connection, window_start=floor(starts[0], HOUR), window_end=now)
@@ -133,7 +134,7 @@ def _measure_events(
     """From the events alone, each window in one piece."""
     if not scopes:
         return {}
-    ordered, starts = sorted(scopes, key=_key), sorted({scope.start for scope in scopes})
+    ordered, starts = list(scopes), sorted({scope.start for scope in scopes})
     pieces = [_Piece(number, start, now) for number, start in enumerate(starts, 1)]
     return _measure_pieces(connection, ordered, starts, pieces, of_requests=of_requests)
 
@@ -160,7 +161,7 @@ def _measure_pieces(
 def _measure_percentiles(connection: Connection, scopes: set[Scope], *, now: datetime) -> dict[Scope, Measures]:
     if not scopes:
         return {}
-    ordered = sorted(scopes, key=_key)
+    ordered = list(scopes)
     arguments = _arguments(ordered, sorted({scope.start for scope in scopes}))
     arguments["window_starts"] = [scope.start for scope in ordered]
     del arguments["window_nos"]
@@ -190,7 +191,3 @@ def _piece_arguments(pieces: Sequence[_Piece]) -> dict[str, list[Any]]:
         "piece_starts": [piece.start for piece in pieces],
         "piece_ends": [piece.end for piece in pieces],
     }
-
-
-def _key(scope: Scope) -> tuple[str, ...]:
-    return (str(scope.tenant_id), scope.start.isoformat(), *map(str, (scope.channel, scope.provider, scope.campaign)))

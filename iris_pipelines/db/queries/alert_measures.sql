@@ -2,6 +2,10 @@
 -- after the n-th of `window_starts`, which ascend. Whole closed hours that are not stale come from analytics_hourly,
 -- the rest from the events, in one snapshot: together they are what the events alone would give.
 
+-- name: compile_nothing()$
+-- For this transaction: to compile these statements takes longer than to run them.
+select set_config('jit', 'off', true);
+
 -- name: hourly_rollup_exists()$
 select
     to_regclass('analytics.analytics_hourly') is not null
@@ -134,11 +138,28 @@ stretches as (
     group by tenant_windows.tenant_id, pieces.piece_end
 ),
 
+-- Counted by type first: comparing each event with every type would cost more than to read it.
 cells as materialized (
     select
         stretches.tenant_id,
         stretches.piece_end,
-        counted.*
+        counted.window_no,
+        counted.channel,
+        counted.provider,
+        counted.campaign_id,
+        sum(counted.events) filter (where counted.event_type = 'message.sent') as messages_sent,
+        sum(counted.events) filter (where counted.event_type = 'message.delivered') as messages_delivered,
+        sum(counted.events) filter (where counted.event_type = 'message.failed') as messages_failed,
+        sum(counted.events) filter (where counted.event_type = 'message.opened') as messages_opened,
+        sum(counted.events) filter (where counted.event_type = 'link.clicked') as messages_clicked,
+        sum(counted.events) filter (where counted.event_type in ('email.hard_bounce', 'email.soft_bounce'))
+            as messages_bounced,
+        sum(counted.events) filter (where counted.event_type = 'email.complaint') as messages_complained,
+        sum(counted.total_cost) as total_cost,
+        sum(counted.durations) filter (where counted.event_type = 'message.delivered') as delivery_times,
+        sum(counted.total_ms) filter (where counted.event_type = 'message.delivered') as delivery_ms,
+        sum(counted.events) filter (where counted.event_type = 'api.request') as api_requests,
+        sum(counted.failures) filter (where counted.event_type = 'api.request') as api_failures
     from stretches
     cross join lateral (
         select
@@ -146,26 +167,27 @@ cells as materialized (
             coalesce(events.channel, 'unknown') as channel,
             coalesce(events.provider, 'unknown') as provider,
             case when events.campaign_id = any(:asked_campaigns::uuid[]) then events.campaign_id end as campaign_id,
-            count(*) filter (where events.event_type = 'message.sent') as messages_sent,
-            count(*) filter (where events.event_type = 'message.delivered') as messages_delivered,
-            count(*) filter (where events.event_type = 'message.failed') as messages_failed,
-            count(*) filter (where events.event_type = 'message.opened') as messages_opened,
-            count(*) filter (where events.event_type = 'link.clicked') as messages_clicked,
-            count(*) filter (where events.event_type in ('email.hard_bounce', 'email.soft_bounce')) as messages_bounced,
-            count(*) filter (where events.event_type = 'email.complaint') as messages_complained,
+            events.event_type,
+            count(*) as events,
             sum(events.cost) as total_cost,
-            count(events.duration_ms) filter (where events.event_type = 'message.delivered') as delivery_times,
-            sum(events.duration_ms) filter (where events.event_type = 'message.delivered') as delivery_ms,
-            count(*) filter (where events.event_type = 'api.request') as api_requests,
-            count(*) filter (where events.event_type = 'api.request' and events.success is not true) as api_failures
+            count(events.duration_ms) as durations,
+            sum(events.duration_ms) as total_ms,
+            count(*) filter (where events.success is not true) as failures
         from iris.analytics_events as events
         where
             events.tenant_id = stretches.tenant_id
             and events.timestamp >= stretches.stretch_start
             and events.timestamp < stretches.piece_end
             and (events.event_type = 'api.request') = :of_requests
-        group by 1, 2, 3, 4
+        group by 1, 2, 3, 4, 5
     ) as counted
+    group by
+        stretches.tenant_id,
+        stretches.piece_end,
+        counted.window_no,
+        counted.channel,
+        counted.provider,
+        counted.campaign_id
 ),
 
 -- Windows nest: what is in a later one is in every earlier one that wants the stretch.
@@ -194,24 +216,24 @@ groups as materialized (
         on
             tenant_windows.tenant_id = cells.tenant_id
             and pieces.piece_end = cells.piece_end
-            and cells.window_no >= tenant_windows.window_no
+            and tenant_windows.window_no <= cells.window_no
     group by tenant_windows.tenant_id, tenant_windows.window_no, cells.channel, cells.provider, cells.campaign_id
 )
 
 select
     scopes.scope_no,
-    sum(groups.messages_sent)::bigint as messages_sent,
-    sum(groups.messages_delivered)::bigint as messages_delivered,
-    sum(groups.messages_failed)::bigint as messages_failed,
-    sum(groups.messages_opened)::bigint as messages_opened,
-    sum(groups.messages_clicked)::bigint as messages_clicked,
-    sum(groups.messages_bounced)::bigint as messages_bounced,
-    sum(groups.messages_complained)::bigint as messages_complained,
+    coalesce(sum(groups.messages_sent), 0)::bigint as messages_sent,
+    coalesce(sum(groups.messages_delivered), 0)::bigint as messages_delivered,
+    coalesce(sum(groups.messages_failed), 0)::bigint as messages_failed,
+    coalesce(sum(groups.messages_opened), 0)::bigint as messages_opened,
+    coalesce(sum(groups.messages_clicked), 0)::bigint as messages_clicked,
+    coalesce(sum(groups.messages_bounced), 0)::bigint as messages_bounced,
+    coalesce(sum(groups.messages_complained), 0)::bigint as messages_complained,
     sum(groups.total_cost) as total_cost,
-    sum(groups.delivery_times)::bigint as delivery_times,
+    coalesce(sum(groups.delivery_times), 0)::bigint as delivery_times,
     coalesce(sum(groups.delivery_ms), 0)::bigint as delivery_ms,
-    sum(groups.api_requests)::bigint as api_requests,
-    sum(groups.api_failures)::bigint as api_failures
+    coalesce(sum(groups.api_requests), 0)::bigint as api_requests,
+    coalesce(sum(groups.api_failures), 0)::bigint as api_failures
 from scopes
 inner join groups
     on
