@@ -4,6 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
+# A proxy between here and the package index is vouched for by the system's certificates, not by those that uv brings.
+ifneq ($(wildcard /etc/ssl/certs/*),)
+export UV_SYSTEM_CERTS := 1
+endif
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := 1
 
@@ -31,7 +35,7 @@ check: setup ## everything that reads the code without running it
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 2 iris_pipelines dbt_project
+	$(BIN)/sqlfluff lint --processes 2 iris_pipelines dbt_project/models dbt_project/tests
 	$(BIN)/dbt --quiet --warn-error-options '{"error": ["Deprecations"]}' parse --project-dir dbt_project --profiles-dir dbt_project
 	$(BIN)/dagster definitions validate --workspace workspace.yaml --log-level warning
 

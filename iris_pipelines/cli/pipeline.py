@@ -40,7 +40,12 @@ class RebuiltRelation:
 
     relation: str
     windows: int
+    campaigns: int
     rows: int
+
+    def __str__(self) -> str:
+        parts = f"{self.campaigns:,} campaigns" if self.campaigns else f"{self.windows:,} windows"
+        return f"{self.relation}: {self.rows:,} rows in {parts}"
 
 
 class Pipeline:
@@ -196,4 +201,4 @@ def _report(rebuilt: Sequence[RebuiltRelation], *, as_json: bool) -> None:
         stdout.print("nothing was stale")
     else:
         for each in rebuilt:
-            stdout.print(f"{each.relation}: {each.rows:,} rows in {each.windows:,} windows")
+            stdout.print(str(each))

@@ -70,7 +70,7 @@ def _build_demo(settings: Settings) -> None:
         stdout.print(f"loaded {loaded.accepted:,} events in {time.monotonic() - started:.0f} s")
     with open_pipeline(settings) as pipeline:
         for each in pipeline.run("stale_windows_job"):
-            stdout.print(f"built {each.relation}: {each.rows:,} rows in {each.windows:,} windows")
+            stdout.print(f"built {each}")
         if loaded is not None:
             for job in ("user_agents_job", "views_job"):
                 pipeline.run(job)

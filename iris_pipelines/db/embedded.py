@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pwd
 import re
 import secrets
 import shutil
@@ -33,7 +34,8 @@ _START_SECONDS = 60
 _STOP_SECONDS = 30.0
 # PostgreSQL holds paths of at most 1023 bytes, and puts its own behind that of the folder.
 _LONGEST_FOLDER = 900
-_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+# As nobody, who is known everywhere: initdb asks for the name of whoever runs it.
+_NAMESPACE = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
 # For containers that allow no namespaces: another user, who may go where root may.
 _OTHER_USER = (
     *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
@@ -295,19 +297,33 @@ class EmbeddedServer:
 
 @cache
 def _as_server_user() -> tuple[str, ...]:
-    """What to put before a command of PostgreSQL, which refuses to run as root."""
-    if os.geteuid() != 0:
+    """What to put before a command of PostgreSQL, which runs neither as root nor as a user without a name."""
+    is_root = os.geteuid() == 0
+    if not is_root and _has_name(os.geteuid()):
         return ()
-    for prefix in (_NAMESPACE, _OTHER_USER):
+    for prefix in (_NAMESPACE, *([_OTHER_USER] if is_root else [])):
         try:
             if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
                 return prefix
         except FileNotFoundError:
             continue
+    if not is_root:
+        raise EmbeddedServerError(
+            f"PostgreSQL does not run as a user without a name, and this system gives user {os.geteuid()} neither a "
+            "name nor a user namespace (unshare): add it to /etc/passwd, or set IRIS_DATABASE_URL"
+        )
     raise EmbeddedServerError(
         "PostgreSQL does not run as root, and this system lets root neither make a user namespace (unshare) nor become "
         "another user (setpriv): run iris as an ordinary user, or set IRIS_DATABASE_URL"
     )
+
+
+def _has_name(user_id: int) -> bool:
+    try:
+        pwd.getpwuid(user_id)
+    except KeyError:
+        return False
+    return True
 
 
 def _reason(output: str) -> str:

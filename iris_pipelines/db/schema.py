@@ -19,7 +19,7 @@ from iris_pipelines.db.migrations import MIGRATIONS
 from iris_pipelines.domain.errors import IrisError
 
 OLDEST_SERVER = 15
-_UPGRADE_LOCK = 0x1215
+UPGRADE_LOCK = 0x1215
 _log = logging.getLogger(__name__)
 
 
@@ -40,8 +40,8 @@ class SchemaStatus:
         return self.current == self.expected
 
 
-def upgrade(url: str) -> SchemaStatus:
-    """Apply the missing migrations, one transaction each; a second upgrade at the same time waits.
+def upgrade(url: str, *, revision: str = "head") -> SchemaStatus:
+    """Apply the missing migrations up to a revision, one transaction each; a second upgrade at the same time waits.
 
     Returns the status before the upgrade. Raises SchemaError on a server older than PostgreSQL 15, or on a
     database that a newer release of this code has migrated.
@@ -50,7 +50,7 @@ def upgrade(url: str) -> SchemaStatus:
         driver: psycopg.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
         driver.add_notice_handler(_log_warning)
         _require_server_version(connection)
-        connection.execute(sqlalchemy.text("select pg_advisory_lock(:key)"), {"key": _UPGRADE_LOCK})
+        connection.execute(sqlalchemy.text("select pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
         connection.execute(sqlalchemy.text("create schema if not exists iris"))
         connection.commit()
         before = _status(connection)
@@ -60,7 +60,7 @@ def upgrade(url: str) -> SchemaStatus:
             )
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
         connection.commit()
     return before
 

@@ -176,8 +176,8 @@ def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: s
     seconds = time.monotonic() - started
     with db.transaction() as connection:
         rebuilt = {
-            relation: RebuiltModel(parts, rows)
-            for relation, parts, rows in queries().rebuilt_rows(connection, rebuild_ids=[rebuild_id])
+            relation: RebuiltModel(windows + campaigns, rows)
+            for relation, windows, campaigns, rows in queries().rebuilt_rows(connection, rebuild_ids=[rebuild_id])
         }
     if not build.failures and not _missing_tables(db, rebuilt_models(dbt.manifest())):
         _build_outdated_views(db, dbt, staging=False)

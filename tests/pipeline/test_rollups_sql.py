@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.staleness import Consumer, Grain, plan_stale, register_consumers, request_rebuild
 from iris_pipelines.defs.dbt import DbtBuild, DbtProject
-from iris_pipelines.defs.rebuilds import build_views
+from iris_pipelines.defs.rebuilds import rebuild_everything_stale
 from iris_pipelines.domain.windows import DAY, HOUR, Window
 from tests.pipeline.recount import assert_exact
 
@@ -373,6 +373,7 @@ def test_data_tests_of_a_rebuild_look_at_its_windows_and_those_of_a_plain_build_
 
 
 def test_the_unit_tests_of_the_models_pass(dbt: DbtProject, database: Database) -> None:
-    build_views(database, dbt)
+    for each in rebuild_everything_stale(database, dbt, now=MONDAY):
+        each.build.raise_failures()
     assert dbt.manifest()["unit_tests"]
     dbt.build(database.url, ["test_type:unit"], command="test").raise_failures()

@@ -3,9 +3,9 @@
 insert into iris.event_consumers as known (consumer, grain, inputs, reach_days)
 values (:consumer, :grain, :inputs, :reach_days)
 on conflict (consumer) do update
-set grain = excluded.grain, inputs = excluded.inputs, reach_days = excluded.reach_days
-where (known.grain, known.inputs, known.reach_days)
-is distinct from (excluded.grain, excluded.inputs, excluded.reach_days)
+    set grain = excluded.grain, inputs = excluded.inputs, reach_days = excluded.reach_days
+    where (known.grain, known.inputs, known.reach_days)
+    is distinct from (excluded.grain, excluded.inputs, excluded.reach_days)
 returning true;
 
 -- name: mark_all_hours_stale(consumer, reach_days)!
@@ -115,18 +115,21 @@ where rebuilt_campaigns.rebuild_id = forgotten.rebuild_id;
 -- What rebuilds replaced, relation by relation: how many windows or campaigns, and the rows that these have now.
 select
     parts.relation,
-    sum(parts.parts)::bigint as parts,
+    sum(parts.window_count)::bigint as window_count,
+    sum(parts.campaign_count)::bigint as campaign_count,
     sum(parts.row_count)::bigint as row_count
 from (
     select
         relation,
-        1 as parts,
+        1 as window_count,
+        0 as campaign_count,
         row_count
     from iris.rebuilt_windows
     where rebuild_id = any(:rebuild_ids)
     union all
     select
         relation,
+        0 as window_count,
         campaign_count,
         row_count
     from iris.rebuilt_campaigns

@@ -40,6 +40,7 @@ with psycopg.connect(sys.argv[1]) as connection:
     connection.execute("select pg_sleep(3600)")
 """
 NOBODY = 65534
+NAMELESS = 4_321_000
 SMALL = {"shared_buffers": "16MB", "fsync": "off"}
 
 
@@ -297,6 +298,24 @@ def test_an_ordinary_user_starts_it_without_a_namespace(folder_of_nobody: Path, 
             assert own.data.stat().st_uid == NOBODY
     finally:
         own.stop()
+
+
+def test_a_user_without_a_name_runs_it_as_one_with_a_name_or_is_told_what_to_do(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    namespaces = shutil.which("unshare") is not None
+    monkeypatch.setattr(os, "geteuid", lambda: NAMELESS)
+    embedded._as_server_user.cache_clear()
+    if namespaces:
+        assert embedded._as_server_user() == embedded._NAMESPACE
+        embedded._as_server_user.cache_clear()
+    monkeypatch.setattr(embedded, "_NAMESPACE", ("false",))
+    with pytest.raises(EmbeddedServerError, match=f"gives user {NAMELESS} neither a name nor a user namespace"):
+        embedded._as_server_user()
+    # The control: whoever has a name needs nothing.
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    assert embedded._as_server_user() == ()
+    embedded._as_server_user.cache_clear()
 
 
 def test_a_folder_of_somebody_else_is_refused_with_a_reason(folder_of_nobody: Path, server: EmbeddedServer) -> None:

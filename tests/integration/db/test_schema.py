@@ -1,9 +1,11 @@
-"""Migrations on a server: what the role of analysts may do, and what happens where it cannot be made."""
+"""Migrations: at once, over data, of databases too new; and what the role of analysts may do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -12,6 +14,67 @@ from psycopg import sql
 from iris_pipelines.db import schema
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.embedded import EmbeddedServer
+from tests.commands import eventually, iris, started
+from tests.servers import observing, value
+
+TENANT = UUID(int=1)
+
+
+@pytest.fixture
+def empty_url(server: EmbeddedServer) -> Iterator[str]:
+    """The URL of a database that was never migrated."""
+    base, _, _ = server.start().rpartition("/")
+    with observing(f"{base}/postgres") as admin:
+        admin.execute("create database iris_empty")
+        yield f"{base}/iris_empty"
+        admin.execute("drop database iris_empty with (force)")
+
+
+def test_upgrades_at_once_do_the_work_once(empty_url: str, tmp_path: Path) -> None:
+    environment = {"IRIS_DATABASE_URL": empty_url, "IRIS_HOME": str(tmp_path)}
+    with psycopg.connect(empty_url) as gate, ExitStack() as stack:
+        # All three stand before the first migration: what comes after is truly at once.
+        gate.execute("select pg_advisory_xact_lock(%s)", (schema.UPGRADE_LOCK,))
+        children = [stack.enter_context(started(iris("db", "upgrade"), **environment)) for _ in range(3)]
+        with observing(empty_url) as observer:
+            waiting = "select count(*) from pg_stat_activity where datname = 'iris_empty' and wait_event_type = 'Lock'"
+            eventually(lambda: value(observer, waiting) == 3, "three upgrades that wait")
+        gate.commit()
+        ended = [child.finished() for child in children]
+    assert [(each.code, each.error) for each in ended] == [(0, "")] * 3
+    assert schema.status(empty_url).is_current
+
+
+def test_an_upgrade_keeps_what_older_releases_stored_and_their_hours_stay_stale(empty_url: str) -> None:
+    schema.upgrade(empty_url, revision="0003")
+    with observing(empty_url) as older:
+        older.execute("insert into iris.tenants (id, name) values (%s, 'Acme')", (TENANT,))
+        older.execute(
+            "insert into iris.event_consumers (consumer, grain) values ('analytics.analytics_hourly', 'hour')"
+        )
+        older.execute(
+            "insert into iris.messages (tenant_id, campaign_id, variant) values (%s, gen_random_uuid(), 'A')", (TENANT,)
+        )
+        older.execute(
+            "insert into iris.analytics_events (tenant_id, event_type, timestamp, is_machine)"
+            " values (%s, 'message.opened', '2026-11-02 10:30:00+00', true)",
+            (TENANT,),
+        )
+    assert schema.upgrade(empty_url).current == "0003"
+    with observing(empty_url) as newer:
+        assert value(newer, "select count(*) from iris.messages where variant = 'A'") == 1
+        assert value(newer, "select is_machine from iris.analytics_events") is True
+        assert value(newer, "select inputs from iris.event_consumers") == ["iris.analytics_events"]
+        assert value(newer, "select count(*) from iris.touched_hours") == 1
+    assert schema.upgrade(empty_url).is_current
+
+
+def test_a_database_of_a_newer_release_is_refused_and_left_alone(empty_url: str) -> None:
+    schema.upgrade(empty_url)
+    with observing(empty_url) as newer:
+        newer.execute("update iris.schema_version set version_num = '9999'")
+    with pytest.raises(schema.SchemaError, match="at schema 9999, which this release does not know"):
+        schema.upgrade(empty_url)
 
 
 @pytest.fixture
