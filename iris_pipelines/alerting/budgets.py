@@ -74,8 +74,7 @@ def month_to_date(connection: Connection, months: dict[Budget, Month], *, now: d
 
 def forecast_month(db: Database, tenant_id: UUID, *, now: datetime) -> Forecast | None:
     """What a tenant's month will have cost; None where its past is too short to say."""
-    with db.transaction() as connection:
-        queries().work_in_one_snapshot(connection)
+    with db.snapshot() as connection:
         tenant = tenant_of(connection, tenant_id)
         budget = Budget(tenant_id, Decimal(1))
         month = Month.of(now, ZoneInfo(tenant.timezone))

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from iris_pipelines.alerting.incidents import Finding, OpenIncidents, Settled, settle
 from iris_pipelines.alerting.measures import Scope, measure
 from iris_pipelines.alerting.tenant_settings import alert_actions
-from iris_pipelines.db.database import Connection, Database, queries
+from iris_pipelines.db.database import Connection, Database, in_one_snapshot, queries
 from iris_pipelines.db.tenants import Tenant
 from iris_pipelines.domain.alerts.advice import BROKEN_RULE, advice_for
 from iris_pipelines.domain.alerts.lifecycle import Standing, State, advance
@@ -113,8 +113,7 @@ def evaluating(db: Database, what: str) -> Iterator[Connection | None]:
             yield None
             return
         try:
-            with connection.transaction():
-                queries().work_in_one_snapshot(connection)
+            with in_one_snapshot(connection):
                 yield connection
         finally:
             if not connection.closed:

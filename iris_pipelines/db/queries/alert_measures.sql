@@ -161,26 +161,39 @@ cells as materialized (
         sum(counted.events) filter (where counted.event_type = 'api.request') as api_requests,
         sum(counted.failures) filter (where counted.event_type = 'api.request') as api_failures
     from stretches
-    cross join lateral (
-        select
-            width_bucket(events.timestamp, :window_starts::timestamptz[]) as window_no,
-            coalesce(events.channel, 'unknown') as channel,
-            coalesce(events.provider, 'unknown') as provider,
-            case when events.campaign_id = any(:asked_campaigns::uuid[]) then events.campaign_id end as campaign_id,
-            events.event_type,
-            count(*) as events,
-            sum(events.cost) as total_cost,
-            count(events.duration_ms) as durations,
-            sum(events.duration_ms) as total_ms,
-            count(*) filter (where events.success is not true) as failures
-        from iris.analytics_events as events
-        where
-            events.tenant_id = stretches.tenant_id
-            and events.timestamp >= stretches.stretch_start
-            and events.timestamp < stretches.piece_end
-            and (events.event_type = 'api.request') = :of_requests
-        group by 1, 2, 3, 4, 5
-    ) as counted
+    cross join
+        lateral (
+            select
+                seen.window_no,
+                seen.channel,
+                seen.provider,
+                seen.campaign_id,
+                seen.event_type,
+                count(*) as events,
+                sum(seen.cost) as total_cost,
+                count(seen.duration_ms) as durations,
+                sum(seen.duration_ms) as total_ms,
+                count(*) filter (where seen.success is not true) as failures
+            from (
+                select
+                    events.event_type,
+                    events.cost,
+                    events.duration_ms,
+                    events.success,
+                    width_bucket(events.timestamp, :window_starts::timestamptz[]) as window_no,
+                    coalesce(events.channel, 'unknown') as channel,
+                    coalesce(events.provider, 'unknown') as provider,
+                    case when events.campaign_id = any(:asked_campaigns::uuid[]) then events.campaign_id end
+                        as campaign_id
+                from iris.analytics_events as events
+                where
+                    events.tenant_id = stretches.tenant_id
+                    and events.timestamp >= stretches.stretch_start
+                    and events.timestamp < stretches.piece_end
+                    and (events.event_type = 'api.request') = :of_requests
+            ) as seen
+            group by seen.window_no, seen.channel, seen.provider, seen.campaign_id, seen.event_type
+        ) as counted
     group by
         stretches.tenant_id,
         stretches.piece_end,
@@ -250,14 +263,15 @@ select
     scopes.scope_no,
     times.delivery_times,
     times.p95_delivery_ms
-from unnest(
-    :scope_nos::bigint[],
-    :tenant_ids::uuid[],
-    :window_starts::timestamptz[],
-    :channels::text[],
-    :providers::text[],
-    :campaign_ids::uuid[]
-) as scopes (scope_no, tenant_id, window_start, channel, provider, campaign_id)
+from
+    unnest(
+        :scope_nos::bigint[],
+        :tenant_ids::uuid[],
+        :window_starts::timestamptz[],
+        :channels::text[],
+        :providers::text[],
+        :campaign_ids::uuid[]
+    ) as scopes (scope_no, tenant_id, window_start, channel, provider, campaign_id)
 cross join lateral (
     select
         count(*) as delivery_times,

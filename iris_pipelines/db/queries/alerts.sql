@@ -5,9 +5,6 @@ select pg_try_advisory_lock(hashtext('iris.alerts'), hashtext(:what));
 -- name: release_evaluation_lock(what)$
 select pg_advisory_unlock(hashtext('iris.alerts'), hashtext(:what));
 
--- name: work_in_one_snapshot()!
-set transaction isolation level repeatable read;
-
 -- name: enabled_alert_rules()
 select
     rules.tenant_id,
@@ -30,21 +27,22 @@ where rules.enabled;
 -- name: store_rule_states(tenant_ids, rule_ids, states, sinces, values_seen, volumes, problems)!
 insert into iris.alert_rule_states as known (tenant_id, rule_id, state, since, value, volume, problem)
 select *
-from unnest(
-    :tenant_ids::uuid[],
-    :rule_ids::uuid[],
-    :states::text[],
-    :sinces::timestamptz[],
-    :values_seen::numeric[],
-    :volumes::bigint[],
-    :problems::text[]
-)
+from
+    unnest(
+        :tenant_ids::uuid[],
+        :rule_ids::uuid[],
+        :states::text[],
+        :sinces::timestamptz[],
+        :values_seen::numeric[],
+        :volumes::bigint[],
+        :problems::text[]
+    )
 on conflict (tenant_id, rule_id) do update set
-state = excluded.state,
-since = excluded.since,
-value = excluded.value,
-volume = excluded.volume,
-problem = excluded.problem;
+    state = excluded.state,
+    since = excluded.since,
+    value = excluded.value,
+    volume = excluded.volume,
+    problem = excluded.problem;
 
 -- name: forget_states_of_disabled_rules()!
 -- A rule that is enabled again begins anew.
@@ -168,7 +166,7 @@ where settings.setting_key = any(:keys::text[]);
 insert into iris.tenant_settings as known (tenant_id, setting_key, setting_value)
 values (:tenant_id, :key, :value)
 on conflict (tenant_id, setting_key) do update
-set setting_value = coalesce(known.setting_value, excluded.setting_value)
+    set setting_value = coalesce(known.setting_value, excluded.setting_value)
 returning setting_value;
 
 -- name: insert_alert_rule(tenant_id, id, name, condition, actions, severity, quiet_hours, enabled)!
@@ -261,7 +259,7 @@ left join lateral (
     where sent.alert_id = alerts.id
 ) as deliveries on true
 where :tenant_id::uuid is null or alerts.tenant_id = :tenant_id
-order by alerts.created_at desc, alerts.id
+order by alerts.created_at desc, alerts.id asc
 limit :limit;
 
 -- name: claim_delivery(now, lease_end)^

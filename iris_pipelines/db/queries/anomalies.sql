@@ -1,8 +1,9 @@
 -- name: first_uncounted_slot(since, before)$
 -- The first slot since an instant that has not been counted, null when all are.
 select min(slots.slot)
-from generate_series(:since::timestamptz, :before::timestamptz - interval '15 minutes', interval '15 minutes')
-    as slots (slot)
+from
+    generate_series(:since::timestamptz, :before::timestamptz - interval '15 minutes', interval '15 minutes')
+        as slots (slot)
 where not exists (
     select from iris.counted_cohort_slots as counted
     where counted.slot = slots.slot
@@ -60,13 +61,14 @@ left join delivered
     on
         sent.tenant_id = delivered.tenant_id
         and sent.message_id = delivered.message_id
-group by 1, 2, 3;
+group by sent.tenant_id, slot, sent.channel;
 
 -- name: note_counted_slots(window_start, window_end)!
 insert into iris.counted_cohort_slots (slot)
 select slots.slot
-from generate_series(:window_start::timestamptz, :window_end::timestamptz - interval '15 minutes', interval '15 minutes')
-    as slots (slot);
+from
+    generate_series(:window_start::timestamptz, :window_end::timestamptz - interval '15 minutes', interval '15 minutes')
+        as slots (slot);
 
 -- name: forget_old_cohorts(before)!
 with forgotten as (
@@ -102,14 +104,15 @@ select
     asked.channel,
     last.slot
 from unnest(:tenant_ids::uuid[], :channels::text[]) as asked (tenant_id, channel)
-cross join lateral (
-    select max(cohorts.slot) as slot
-    from iris.send_cohorts as cohorts
-    where
-        cohorts.tenant_id = asked.tenant_id
-        and cohorts.channel = asked.channel
-        and cohorts.slot < :before
-) as last
+cross join
+    lateral (
+        select max(cohorts.slot) as slot
+        from iris.send_cohorts as cohorts
+        where
+            cohorts.tenant_id = asked.tenant_id
+            and cohorts.channel = asked.channel
+            and cohorts.slot < :before
+    ) as last
 where last.slot is not null;
 
 -- name: tenants_with_cohorts(window_start, window_end)
@@ -177,7 +180,7 @@ select distinct on (baselines.tenant_id, baselines.channel)
     baselines.sent
 from iris.delivery_baselines as baselines
 where baselines.day >= :since
-order by baselines.tenant_id, baselines.channel, baselines.day desc;
+order by baselines.tenant_id asc, baselines.channel asc, baselines.day desc;
 
 -- name: baselines_of_day(day)
 select
@@ -239,8 +242,11 @@ fates as (
     select
         events.message_id,
         min(events.timestamp) filter (where events.event_type = 'message.delivered') as delivered_at,
-        (array_agg(coalesce(events.error_code, 'failed without a code') order by events.timestamp, events.id)
-            filter (where events.event_type <> 'message.delivered'))[1] as error_code
+        (
+            array_agg(coalesce(events.error_code, 'failed without a code') order by events.timestamp, events.id)
+            filter (where events.event_type <> 'message.delivered')
+        )[1
+        ] as error_code
     from iris.analytics_events as events
     where
         events.tenant_id = :tenant_id
@@ -257,12 +263,13 @@ select
     sent.country,
     case
         when fates.delivered_at < sent.sent_at + :maturity then 'delivered'
-        else coalesce(fates.error_code, case when fates.delivered_at is null then 'no receipt' else 'delivered late' end)
+        else
+            coalesce(fates.error_code, case when fates.delivered_at is null then 'no receipt' else 'delivered late' end)
     end as outcome,
     count(*) as messages
 from sent
 left join fates on sent.message_id = fates.message_id
-group by 1, 2, 3, 4;
+group by is_now, sent.provider, sent.country, outcome;
 
 -- name: two_sigma_weeks(week_start, hour_start)
 -- The hours of the last week by tenant and channel, weighted by what was sent in them, and the running hour.
@@ -316,5 +323,5 @@ cross join lateral (
         and events.timestamp >= :hour_start
         and events.timestamp < :now
         and events.event_type in ('message.sent', 'message.delivered')
-    group by 1
+    group by coalesce(events.channel, 'unknown')
 ) as counted;

@@ -31,5 +31,5 @@ where
     and events.cost is not null
     and (:channel::text is null or events.channel = :channel)
     and (:campaign::uuid is null or events.campaign_id = :campaign)
-group by 1
-order by 1;
+group by day
+order by day;

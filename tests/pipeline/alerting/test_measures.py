@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from iris_pipelines.alerting.measures import Scope, measure
-from iris_pipelines.db.database import Database, queries
+from iris_pipelines.db.database import Database
 from iris_pipelines.domain.alerts.metrics import WATCHABLE, Measures, observe
 from iris_pipelines.domain.windows import HOUR
 from tests.integration.alerting.platform import MINUTE, NOW, TENANT, event, insert, make_tenant
@@ -134,8 +134,7 @@ def check(database: Database, chance: random.Random) -> None:
     asked = [(scope, metric) for scope in scopes(chance, 60) for metric in WATCHABLE.values()]
     with database.transaction() as connection:
         events = connection.execute(f"select {COLUMNS} from iris.analytics_events".encode()).fetchall()
-    with database.transaction() as connection:
-        queries().work_in_one_snapshot(connection)
+    with database.snapshot() as connection:
         found = measure(connection, asked, now=NOW)
     wrong = [
         (scope, metric.name)
