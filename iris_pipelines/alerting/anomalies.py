@@ -57,7 +57,10 @@ def evaluate_anomalies(db: Database, *, now: datetime) -> AnomalyRound:
         end = count_matured(connection, now=now)
         if end is None:
             return AnomalyRound(0, two_sigma)
-        baselines = latest_baselines(connection, now=now)
+        # Events may be of tenants that are not known any more, or not yet.
+        baselines = {
+            key: baseline for key, baseline in latest_baselines(connection, now=now).items() if key[0] in tenants
+        }
         incidents = OpenIncidents(connection, "anomaly:")
         recent = _recent(connection, end)
         findings = [

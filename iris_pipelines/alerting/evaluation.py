@@ -18,7 +18,7 @@ from iris_pipelines.alerting.incidents import Finding, OpenIncidents, Settled, s
 from iris_pipelines.alerting.measures import Scope, measure
 from iris_pipelines.alerting.tenant_settings import alert_actions
 from iris_pipelines.db.database import Connection, Database, in_one_snapshot, queries
-from iris_pipelines.db.tenants import Tenant
+from iris_pipelines.db.tenants import InvalidTenant, Tenant
 from iris_pipelines.domain.alerts.advice import BROKEN_RULE, advice_for
 from iris_pipelines.domain.alerts.lifecycle import Standing, State, advance
 from iris_pipelines.domain.alerts.metrics import Observation, observe
@@ -122,7 +122,15 @@ def evaluating(db: Database, what: str) -> Iterator[Connection | None]:
 
 def read_tenants(connection: Connection) -> dict[UUID, Tenant]:
     """Every tenant by id."""
-    return {row[0]: Tenant(*row) for row in queries().all_tenants(connection)}
+    return {row[0]: _tenant(*row) for row in queries().all_tenants(connection)}
+
+
+def _tenant(tenant_id: UUID, name: str, timezone: str, currency: str) -> Tenant:
+    """A tenant as it is stored; one whose time zone nobody knows is in UTC, and stops no other."""
+    try:
+        return Tenant(tenant_id, name, timezone, currency)
+    except InvalidTenant:
+        return Tenant(tenant_id, name.strip() or str(tenant_id), "UTC", currency)
 
 
 def added(first: Settled, second: Settled) -> Settled:

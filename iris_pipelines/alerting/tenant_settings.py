@@ -34,6 +34,19 @@ def alert_actions(connection: Connection) -> dict[UUID, tuple[Action, ...]]:
     }
 
 
+def broken_alert_actions(db: Database) -> dict[UUID, str]:
+    """The tenants whose `alert_actions` tell nobody, and why."""
+    problems: dict[UUID, str] = {}
+    with db.transaction() as connection:
+        settings = read_settings(connection, ALERT_ACTIONS)[ALERT_ACTIONS]
+    for tenant_id, text in settings.items():
+        try:
+            actions_of(text)
+        except InvalidRule as error:
+            problems[tenant_id] = str(error)
+    return problems
+
+
 def actions_of(text: str) -> tuple[Action, ...]:
     """The actions that a setting says; raises InvalidRule."""
     try:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import typer
 
-from iris_pipelines.cli.console import fail, open_database, print_json, read_settings, stdout
+from iris_pipelines.cli.console import fail, open_database, print_error, print_json, read_settings, stdout
 
 if TYPE_CHECKING:
     from iris_pipelines.alerting.history import PastAlert
@@ -29,9 +29,13 @@ _JSON = Annotated[bool, typer.Option("--json", help="For machines.")]
 def list_rules(tenant: _TENANT = None, as_json: _JSON = False) -> None:
     """Every rule, where it stands, and which cannot be evaluated."""
     from iris_pipelines.alerting.rules import list_rules as stored_rules
+    from iris_pipelines.alerting.tenant_settings import broken_alert_actions
 
     with open_database(read_settings()) as database:
         rules = stored_rules(database, tenant)
+        broken = broken_alert_actions(database)
+    for tenant_id, problem in broken.items():
+        print_error(f"the setting alert_actions of tenant {tenant_id} tells nobody: {problem}")
     if as_json:
         print_json([asdict(rule) for rule in rules])
     else:

@@ -120,6 +120,14 @@ def test_no_sends_are_seen_and_over_when_they_come_again(database: Database, ten
     assert [kind for kind in told(database) if kind != "reminder"] == ["firing", "resolved"]
 
 
+def test_a_tenant_that_is_not_known_stops_no_other(database: Database, tenant: UUID) -> None:
+    stranger = UUID(int=99)
+    traffic(database, stranger, NOW - timedelta(days=29), NOW)
+    learn_day(database, DAY, now=NOW)
+    look(database, NOW, 4)
+    assert alerts(database) == [("send_outage", "firing")]
+
+
 def test_only_new_quarters_of_an_hour_are_judged(database: Database, tenant: UUID) -> None:
     traffic(database, tenant, NOW, NOW + timedelta(hours=1))
     assert [found.channels for found in look(database, NOW, 2)] == [1, 0, 0, 1, 0, 0, 1]

@@ -311,6 +311,14 @@ def test_tenants_do_not_see_each_other(database: Database, tenant: UUID) -> None
     assert evaluate_rules(database, now=NOW).firing == 0
 
 
+def test_a_tenant_of_no_known_time_zone_stops_no_other(database: Database, tenant: UUID) -> None:
+    with database.transaction() as connection:
+        connection.execute("insert into iris.tenants (name, timezone) values ('Nowhere', 'Moon/Crater')")
+    make_rule(database, tenant)
+    send(database, tenant, 10, delivered=0, at=NOW - MINUTE)
+    assert evaluate_rules(database, now=NOW).firing == 1
+
+
 def test_failed_requests_of_the_api_are_those_without_success(database: Database, tenant: UUID) -> None:
     condition = {"metric": "api_error_rate", "operator": "=", "threshold": 75}
     make_rule(database, tenant, condition=condition, actions=[EMAIL])

@@ -109,6 +109,15 @@ def test_a_broken_rule_is_listed_with_its_problem(iris: Iris, database: Database
     assert (code, "cannot be evaluated" in out) == (1, True)
 
 
+def test_recipients_that_cannot_be_read_are_named(iris: Iris, database: Database, tenant: UUID) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into iris.tenant_settings values (%s, 'alert_actions', 'ops@example.org')", (tenant,)
+        )
+    code, out = iris("list")
+    assert (code, f"alert_actions of tenant {tenant} tells nobody: alert_actions is no JSON" in out) == (0, True)
+
+
 def test_a_silence_is_kept(iris: Iris, database: Database, tenant: UUID) -> None:
     assert "silent until" in iris("silence", str(tenant), "--hours", "2", "--reason", "maintenance")[1]
     with database.transaction() as connection:
