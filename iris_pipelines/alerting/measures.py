@@ -147,12 +147,16 @@ def _measure_pieces(
     *,
     of_requests: bool = False,
 ) -> dict[Scope, Measures]:
+    if not pieces:
+        return {}
     rows = queries().measure_events(
         connection,
         **_arguments(scopes, starts),
         **_piece_arguments(pieces),
         asked_campaigns=sorted({scope.campaign for scope in scopes if scope.campaign is not None}),
         window_starts=list(starts),
+        earliest=min(piece.start for piece in pieces),
+        latest=max(piece.end for piece in pieces),
         of_requests=of_requests,
     )
     return {scopes[number]: Measures(**dict(zip(_EVENT_MEASURES, values, strict=True))) for number, *values in rows}

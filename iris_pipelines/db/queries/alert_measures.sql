@@ -99,9 +99,9 @@ inner join groups
         and (scopes.provider is null or scopes.provider = groups.provider)
 group by scopes.scope_no;
 
--- name: measure_events(scope_nos, tenant_ids, window_nos, channels, providers, campaign_ids, asked_campaigns, window_starts, piece_windows, piece_starts, piece_ends, of_requests)
+-- name: measure_events(scope_nos, tenant_ids, window_nos, channels, providers, campaign_ids, asked_campaigns, window_starts, piece_windows, piece_starts, piece_ends, earliest, latest, of_requests)
 -- The part of each scope that is read from the events. Pieces end where they end in every window that has them, and
--- begin with the hour, or with the window.
+-- begin with the hour, or with the window. The bounds of all of them let the planner leave out the other days.
 with scopes as (
     select *
     from unnest(
@@ -190,6 +190,8 @@ cells as materialized (
                     events.tenant_id = stretches.tenant_id
                     and events.timestamp >= stretches.stretch_start
                     and events.timestamp < stretches.piece_end
+                    and events.timestamp >= :earliest
+                    and events.timestamp < :latest
                     and (events.event_type = 'api.request') = :of_requests
             ) as seen
             group by seen.window_no, seen.channel, seen.provider, seen.campaign_id, seen.event_type
