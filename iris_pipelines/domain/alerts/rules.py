@@ -112,7 +112,7 @@ class Condition(BaseModel):
     time_window: Minutes = Field(ge=1, le=LONGEST_WINDOW, validation_alias=AliasChoices("time_window", "timeWindow"))
     channel: _Lower | None = None
     provider: _Lower | None = None
-    campaign: UUID | None = None
+    campaign: UUID | None = Field(default=None, validation_alias=AliasChoices("campaign", "campaign_id"))
     min_volume: Annotated[int, BeforeValidator(_number)] = Field(default=0, ge=0)
     """With less than this behind the value, nothing can be said of it."""
     no_data: Literal["skip", "alert"] = "skip"
