@@ -11,24 +11,19 @@ from uuid import UUID
 
 from iris_pipelines.alerting.baselines import latest_baselines
 from iris_pipelines.alerting.cohorts import count_matured
-from iris_pipelines.alerting.evaluation import added, evaluating, read_tenants
 from iris_pipelines.alerting.incidents import Finding, OpenIncidents, Settled, settle
-from iris_pipelines.alerting.tenant_settings import alert_actions, read_settings
+from iris_pipelines.alerting.rounds import added, evaluating, read_tenants
+from iris_pipelines.alerting.two_sigma import DELIVERY_ALERT, Recipients, anomaly_message, two_sigma_round
 from iris_pipelines.db.database import Connection, Database, queries
-from iris_pipelines.db.tenants import Tenant
 from iris_pipelines.domain.alerts.advice import SEND_OUTAGE, advice_for
 from iris_pipelines.domain.alerts.anomalies.baselines import Baseline
 from iris_pipelines.domain.alerts.anomalies.cohorts import MATURITY, SLOT, Cohort
 from iris_pipelines.domain.alerts.anomalies.contributions import Contribution, Counts, by_group, by_outcome
 from iris_pipelines.domain.alerts.anomalies.seasonal import WINDOWS, Judgement, judge, judge_silence
-from iris_pipelines.domain.alerts.anomalies.two_sigma import WeekOfHours, judge_hour
 from iris_pipelines.domain.alerts.rules import Action, Severity
-from iris_pipelines.domain.windows import HOUR, floor
+from iris_pipelines.domain.windows import floor
 
-DELIVERY_ALERT = "delivery_rate_anomaly"
 SILENCE_ALERT = "send_outage"
-ANOMALY_ALERTS = "anomaly_alerts"
-"""The setting of a tenant: which detectors tell somebody: `seasonal` (as if unset), `two_sigma`, `both` or `none`."""
 _REFERENCE = timedelta(days=7)
 _LONGEST_SILENCE = timedelta(days=7)
 _SHOWN = 3
@@ -52,8 +47,8 @@ def evaluate_anomalies(db: Database, *, now: datetime) -> AnomalyRound:
         if connection is None:
             return AnomalyRound(skipped=True)
         tenants = read_tenants(connection)
-        recipients = _Recipients(connection)
-        two_sigma = _two_sigma(connection, tenants, recipients, now=now)
+        recipients = Recipients(connection)
+        two_sigma = two_sigma_round(connection, tenants, recipients, now=now)
         end = count_matured(connection, now=now)
         if end is None:
             return AnomalyRound(0, two_sigma)
@@ -77,18 +72,6 @@ def evaluate_anomalies(db: Database, *, now: datetime) -> AnomalyRound:
         return AnomalyRound(len(baselines), added(two_sigma, settle(connection, findings, incidents, tenants, now=now)))
 
 
-class _Recipients:
-    """Whom each tenant wants to be told by which detector."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._actions = alert_actions(connection)
-        self._choices = read_settings(connection, ANOMALY_ALERTS)[ANOMALY_ALERTS]
-
-    def of(self, tenant_id: UUID, detector: str) -> tuple[Action, ...]:
-        choice = self._choices.get(tenant_id, "seasonal").strip().lower()
-        return self._actions.get(tenant_id, ()) if choice in (detector, "both") else ()
-
-
 def _recent(connection: Connection, end: datetime) -> ByChannel:
     found: ByChannel = defaultdict(list)
     start = end - max(WINDOWS) * SLOT
@@ -104,7 +87,7 @@ def _deliveries(
     baselines: Mapping[tuple[UUID, str], Baseline],
     recent: ByChannel,
     incidents: OpenIncidents,
-    recipients: _Recipients,
+    recipients: Recipients,
     *,
     end: datetime,
 ) -> list[Finding]:
@@ -137,7 +120,7 @@ def _delivery_finding(tenant_id: UUID, channel: str, found: Judgement, actions: 
         f"anomaly:delivery:{channel}",
         DELIVERY_ALERT,
         holds=found.holds,
-        message=_message(channel, actual, expected),
+        message=anomaly_message(channel, actual, expected),
         severity=Severity.CRITICAL,
         since=found.start,
         actions=actions,
@@ -165,15 +148,11 @@ def _delivery_finding(tenant_id: UUID, channel: str, found: Judgement, actions: 
     )
 
 
-def _message(channel: str, actual: float, expected: float) -> str:
-    return f"Delivery rate anomaly detected for {channel}: {actual:.2f}% (expected {expected:.2f}%)"
-
-
 def _silences(
     connection: Connection,
     baselines: Mapping[tuple[UUID, str], Baseline],
     recent: ByChannel,
-    recipients: _Recipients,
+    recipients: Recipients,
     *,
     end: datetime,
 ) -> list[Finding]:
@@ -268,59 +247,3 @@ def explain(rows: Sequence[tuple[Any, ...]], *, expected: float) -> dict[str, li
         **{dimension: by_group(found[True], found[False], expected=expected) for dimension, found in groups.items()},
         "error": by_outcome(outcomes[True], outcomes[False], expected=expected),
     }
-
-
-def _two_sigma(
-    connection: Connection, tenants: Mapping[UUID, Tenant], recipients: _Recipients, *, now: datetime
-) -> Settled:
-    """The guide's rule, from the hourly rollup and the running hour; it is noted, and told of only where asked for."""
-    if not queries().hourly_rollup_exists(connection):
-        return Settled()
-    hour = floor(now, HOUR)
-    weeks = {
-        (tenant_id, channel): WeekOfHours(hours, float(mean), float(deviation))
-        for tenant_id, channel, hours, mean, deviation in queries().two_sigma_weeks(
-            connection, week_start=hour - _REFERENCE, hour_start=hour
-        )
-        if tenant_id in tenants
-    }
-    running = {
-        (tenant_id, channel): (sent, delivered)
-        for tenant_id, channel, sent, delivered in queries().running_hour(
-            connection, tenant_ids=sorted({tenant_id for tenant_id, _ in weeks}), hour_start=hour, now=now
-        )
-    }
-    findings = []
-    for (tenant_id, channel), week in weeks.items():
-        sent, delivered = running.get((tenant_id, channel), (0, 0))
-        found = judge_hour(week, sent, delivered)
-        if found.holds is None or found.actual is None:
-            continue
-        findings.append(
-            Finding(
-                tenant_id,
-                f"two_sigma:{channel}",
-                DELIVERY_ALERT,
-                holds=found.holds,
-                message=_message(channel, found.actual, found.expected),
-                severity=Severity.WARNING,
-                since=hour,
-                actions=recipients.of(tenant_id, "two_sigma"),
-                data={
-                    "detector": "two_sigma",
-                    "channel": channel,
-                    "actual": round(found.actual, 2),
-                    "expected": round(found.expected, 2),
-                    "low": round(found.low, 2),
-                    "sent": sent,
-                    "delivered": delivered,
-                },
-                facts=(
-                    ("Actual", f"{found.actual:.2f}% this hour, {delivered:,} of {sent:,}"),
-                    ("Expected", f"{found.expected:.2f}%, at least {found.low:.2f}%"),
-                ),
-                look_at=advice_for("delivery_rate", channel=channel),
-                cooldown=timedelta(hours=4),
-            )
-        )
-    return settle(connection, findings, OpenIncidents(connection, "two_sigma:"), tenants, now=now)

@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from iris_pipelines.alerting.evaluation import evaluating, read_tenants
 from iris_pipelines.alerting.incidents import Finding, OpenIncidents, Settled, settle
 from iris_pipelines.alerting.measures import Scope, measure
+from iris_pipelines.alerting.rounds import evaluating, read_tenants
 from iris_pipelines.alerting.rules import tenant_of
 from iris_pipelines.alerting.tenant_settings import alert_actions
 from iris_pipelines.db.database import Connection, Database, queries

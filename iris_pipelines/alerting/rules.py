@@ -90,7 +90,7 @@ def find_rule(db: Database, rule_id: UUID) -> Rule:
 def observe_rule(db: Database, rule: Rule, *, now: datetime) -> Observation:
     """What a rule's metric is now; changes nothing."""
     with db.snapshot() as connection:
-        return observe_rules(connection, [rule], now=now)[rule.id]
+        return observe_rules(connection, [rule], now=now)[rule.tenant_id, rule.id]
 
 
 def silence(

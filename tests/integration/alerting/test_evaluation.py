@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from iris_pipelines.alerting.evaluation import Evaluation, evaluate_rules, evaluating
+from iris_pipelines.alerting.evaluation import Evaluation, evaluate_rules
+from iris_pipelines.alerting.rounds import evaluating
 from iris_pipelines.alerting.rules import delete_rule, silence
 from iris_pipelines.db.database import Database, queries
 from tests.integration.alerting.platform import (
@@ -309,6 +310,33 @@ def test_tenants_do_not_see_each_other(database: Database, tenant: UUID) -> None
     make_rule(database, tenant)
     send(database, other, 100, delivered=0, at=NOW - MINUTE)
     assert evaluate_rules(database, now=NOW).firing == 0
+
+
+def test_an_id_may_be_that_of_two_tenants_rules(database: Database, tenant: UUID) -> None:
+    other = make_tenant(database, UUID(int=11), name="Other")
+    rule_id = make_rule(database, tenant)
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into iris.alert_rules (tenant_id, id, name, condition)"
+            " select %s, id, name, condition from iris.alert_rules where id = %s",
+            (other, rule_id),
+        )
+    send(database, tenant, 10, delivered=0, at=NOW - MINUTE)
+    send(database, other, 10, delivered=10, at=NOW - MINUTE)
+    assert evaluate_rules(database, now=NOW).firing == 1
+    assert rows(database, "select tenant_id from iris.system_alerts") == [(tenant,)]
+
+
+def test_an_incident_outlives_that_its_rule_cannot_be_read_for_a_while(database: Database, tenant: UUID) -> None:
+    make_rule(database, tenant, condition={"for": 1, "time_window": 60})
+    send(database, tenant, 10, delivered=0, at=NOW - MINUTE)
+    spoil = "update iris.alert_rules set condition = jsonb_set(condition, '{metric}', %s)"
+    for minute, metric in enumerate(("delivery_rate", "delivery_rate", "nonsense", "delivery_rate", "delivery_rate")):
+        with database.transaction() as connection:
+            connection.execute(spoil.encode(), (f'"{metric}"',))
+        evaluate_rules(database, now=NOW + minute * MINUTE)
+    assert [kind for kind, *_ in messages(database)] == ["firing"]
+    assert ("alert_rule", "firing") in alerts(database)
 
 
 def test_a_tenant_of_no_known_time_zone_stops_no_other(database: Database, tenant: UUID) -> None:
