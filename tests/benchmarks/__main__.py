@@ -21,6 +21,7 @@ from iris_pipelines.settings import Settings
 from iris_pipelines.simulator.files import Compression, FileFormat, write_simulation
 from iris_pipelines.simulator.plan import TrafficPlan
 from iris_pipelines.simulator.simulation import simulate
+from tests.benchmarks import alerts
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ingest import IngestBenchmark, gzip_of, parquet_of
 from tests.benchmarks.orchestration import OrchestrationBenchmark
@@ -76,6 +77,7 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
             yield from OrchestrationBenchmark(pipeline, database, dbt, settings.home).figures(_DAY, many)
         finally:
             pipeline.close()
+    yield from alerts.figures(settings.home / "alerts", tenants=500, events=10 * events_per_day, rules=10_000)
 
 
 def _files(home: Path, events_per_day: int) -> tuple[Path, Path]:

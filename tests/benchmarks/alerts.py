@@ -136,6 +136,20 @@ def prepare(database: Database, dbt: DbtProject, *, tenants: int, events: int, r
         connection.execute("analyze")
 
 
+def figures(folder: Path, *, tenants: int, events: int, rules: int) -> Iterator[Figure]:
+    """Make it all on a server of its own in this folder, and measure."""
+    server = EmbeddedServer(folder / "postgres")
+    url = server.start()
+    try:
+        schema.upgrade(url)
+        with Database(url) as database:
+            dbt = DbtProject(folder / "dbt", database=DATABASE)
+            prepare(database, dbt, tenants=tenants, events=events, rules=rules)
+            yield from AlertsBenchmark(database).figures()
+    finally:
+        server.stop()
+
+
 def main() -> None:
     """Print the figures."""
     arguments = argparse.ArgumentParser()
@@ -144,17 +158,8 @@ def main() -> None:
     arguments.add_argument("--rules", type=int, default=10_000)
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="iris-bench-") as folder:
-        server = EmbeddedServer(Path(folder) / "postgres")
-        url = server.start()
-        try:
-            schema.upgrade(url)
-            with Database(url) as database:
-                dbt = DbtProject(Path(folder) / "dbt", database=DATABASE)
-                prepare(database, dbt, tenants=chosen.tenants, events=chosen.events, rules=chosen.rules)
-                for figure in AlertsBenchmark(database).figures():
-                    print(f"{figure.name}: {figure.value:.3f} ({figure.reach}) {figure.note}")
-        finally:
-            server.stop()
+        for figure in figures(Path(folder), tenants=chosen.tenants, events=chosen.events, rules=chosen.rules):
+            print(f"{figure.name}: {figure.value:.3f} ({figure.reach}) {figure.note}")
 
 
 if __name__ == "__main__":
