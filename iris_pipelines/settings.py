@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from iris_pipelines.domain.alerts.rules import Action
 
 
 class Settings(BaseSettings):
@@ -65,6 +67,30 @@ class Settings(BaseSettings):
     run_retention_days: int = Field(default=90, ge=1, description="How many days Dagster's finished runs are kept.")
     ui_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens; it has no login.")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="The port of the Dagster UI.")
+    alert_link: str | None = Field(
+        default=None, description="A link in every alert, with {alert_id} and {tenant_id} in it."
+    )
+    slack_token: SecretStr | None = Field(
+        default=None, description="The token of a Slack app that may write to channels; webhooks need none."
+    )
+    slack_url: str = Field(default="https://slack.com/api", description="Slack's Web API.")
+    pagerduty_url: str = Field(default="https://events.pagerduty.com", description="PagerDuty's Events API.")
+    twilio_url: str = Field(default="https://api.twilio.com", description="Twilio's API.")
+    twilio_account_sid: str | None = Field(default=None, description="The Twilio account that sends SMS alerts.")
+    twilio_auth_token: SecretStr | None = Field(default=None, description="Its token.")
+    twilio_sender: str | None = Field(default=None, description="The number or sender id of SMS alerts.")
+    webhook_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        default=(), description="Private networks that webhooks may reach, such as 10.1.2.0/24,127.0.0.1/32."
+    )
+    apprise_targets: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Further targets by name, as JSON of Apprise URLs: {"ops": "msteams://..."}.',
+    )
+
+    operator_actions: tuple[Action, ...] = Field(
+        default=(),
+        description="Whom to tell of failed runs, as JSON of actions such as those of alert rules.",
+    )
 
     @field_validator("home", mode="after")
     @classmethod
@@ -79,6 +105,28 @@ class Settings(BaseSettings):
         if url is not None and not urlsplit(url.get_secret_value()).path.strip("/"):
             raise ValueError("names no database: expected postgresql://user:password@host:port/database")
         return url
+
+    @field_validator("webhook_networks", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, networks: object) -> object:
+        return [each.strip() for each in networks.split(",")] if isinstance(networks, str) else networks
+
+    @field_validator("alert_link", mode="after")
+    @classmethod
+    def _is_a_template(cls, link: str | None) -> str | None:
+        try:
+            if link is not None:
+                link.format(alert_id="", tenant_id="")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("may have {alert_id} and {tenant_id} in it, and no other braces") from None
+        return link
+
+    @field_validator("slack_url", "pagerduty_url", "twilio_url", mode="after")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not url.startswith(("https://", "http://")):
+            raise ValueError("expected https://host")
+        return url.rstrip("/")
 
     @field_validator("smtp_url", mode="after")
     @classmethod

@@ -13,6 +13,7 @@ import click
 import typer
 
 from iris_pipelines.cli import (
+    alerts,
     archive,
     bench,
     database,
@@ -46,6 +47,7 @@ app.add_typer(machines.app, name="machines")
 app.add_typer(finance.prices, name="prices")
 app.add_typer(finance.budget, name="budget")
 app.add_typer(report.app, name="report")
+app.add_typer(alerts.app, name="alerts")
 app.command()(simulate.simulate)
 app.command()(serving.demo)
 app.command()(serving.up)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -33,6 +34,8 @@ def read_settings() -> Settings:
     except ValidationError as error:
         problems = [f"IRIS_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
         raise ConfigurationError("; ".join(problems)) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"a variable that must be JSON is none: {error}") from None
 
 
 def embedded_server(settings: Settings) -> EmbeddedServer:

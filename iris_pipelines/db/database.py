@@ -52,6 +52,12 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction whose statements all see the same: several of them add up."""
+        with self._connection() as connection, in_one_snapshot(connection):
+            yield connection
+
+    @contextmanager
     def autocommit(self) -> Iterator[Connection]:
         """A connection whose statements are transactions of their own: what is CONCURRENTLY must be."""
         with self._connection() as connection:
@@ -93,6 +99,18 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def in_one_snapshot(connection: Connection) -> Iterator[None]:
+    """A transaction on an idle connection whose statements all see what the first of them saw."""
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    try:
+        with connection.transaction():
+            yield
+    finally:
+        if not connection.closed:
+            connection.isolation_level = None
 
 
 def without_password(url: str) -> str:

@@ -9,6 +9,7 @@ import dagster as dg
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import jobs, schedules
 from iris_pipelines.defs.assets.archive import archived_events
+from iris_pipelines.defs.assets.baselines import delivery_baselines, every_sending_channel_has_a_possible_baseline
 from iris_pipelines.defs.assets.contacts import CONTACTS, contacts, seen_contacts
 from iris_pipelines.defs.assets.event_log import EVENT_LOG, event_log
 from iris_pipelines.defs.assets.exports import export_assets
@@ -21,6 +22,12 @@ from iris_pipelines.defs.checks import recount_check
 from iris_pipelines.defs.export_checks import export_checks
 from iris_pipelines.defs.partitions import closed_days, daily, hourly
 from iris_pipelines.defs.resources import dbt_project, production_resources
+from iris_pipelines.defs.sensors.alerts import (
+    alert_rules_sensor,
+    anomaly_sensor,
+    budget_sensor,
+    notification_sensor,
+)
 from iris_pipelines.defs.sensors.due_reports import due_reports_sensor
 from iris_pipelines.defs.sensors.landing import landing_files_sensor
 from iris_pipelines.defs.sensors.late_events import late_events_sensor
@@ -39,6 +46,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             event_log(hours),
             user_agents,
             machine_verdicts(days),
+            delivery_baselines(closed),
             contacts,
             seen_contacts,
             *platform_tables(manifest, known={EVENT_LOG, USER_AGENTS, MACHINE_VERDICTS, CONTACTS, seen_contacts.key}),
@@ -53,6 +61,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             recount_check(Grain.HOUR),
             recount_check(Grain.DAY),
             *export_checks(),
+            every_sending_channel_has_a_possible_baseline,
         ],
         jobs=[
             jobs.hourly_rollups_job,
@@ -73,6 +82,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             jobs.warehouse_marts_job,
             jobs.archive_job,
             jobs.erasure_job,
+            jobs.delivery_baselines_job,
         ],
         schedules=[
             schedules.hourly_rollups_schedule,
@@ -86,6 +96,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             schedules.daily_warehouse_schedule,
             schedules.daily_warehouse_marts_schedule,
             schedules.daily_archive_schedule,
+            schedules.daily_delivery_baselines_schedule,
         ],
         sensors=[
             late_events_sensor,
@@ -93,6 +104,10 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             due_reports_sensor,
             stale_exports_sensor,
             run_failure_sensor,
+            alert_rules_sensor,
+            budget_sensor,
+            anomaly_sensor,
+            notification_sensor,
         ],
         resources={**production_resources(settings), **(resources or {})},
         executor=dg.in_process_executor,

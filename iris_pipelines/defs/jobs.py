@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from iris_pipelines.defs.assets.baselines import DELIVERY_BASELINES
 from iris_pipelines.defs.assets.contacts import CONTACTS
 from iris_pipelines.defs.assets.exports import EXPORT_KEYS, FILE_KEYS
 from iris_pipelines.defs.assets.machines import MACHINE_VERDICTS, USER_AGENTS
@@ -111,3 +112,8 @@ daily_warehouse_job = dg.define_asset_job(
 
 warehouse_marts_job = dg.define_asset_job("warehouse_marts_job", dg.AssetSelection.assets(MARTS), tags=_MAX_RUNTIME)
 """The marts in BigQuery."""
+
+delivery_baselines_job = dg.define_asset_job(
+    "delivery_baselines_job", dg.AssetSelection.assets(DELIVERY_BASELINES), tags=_MAX_RUNTIME
+)
+"""What is normal, as of days that are over."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
 
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.embedded import DATABASE, database_url
@@ -23,6 +24,9 @@ from iris_pipelines.exports.events import Destination
 from iris_pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    from iris_pipelines.alerting.senders.directory import Channels
+    from iris_pipelines.alerting.senders.outcomes import Sender
+    from iris_pipelines.domain.alerts.rules import ActionType
     from iris_pipelines.reporting.recurring.mail import SmtpMailer
 
 
@@ -100,6 +104,46 @@ def warehouse_of(settings: Settings, environment: Mapping[str, str]) -> Warehous
     return Warehouse(settings.bigquery_project, settings.bigquery_dataset, settings.bigquery_location, environment)
 
 
+@dataclass(frozen=True)
+class NotificationsResource:
+    """How people are told of alerts."""
+
+    settings: Settings
+
+    @property
+    def link(self) -> str | None:
+        """The link in every alert."""
+        return self.settings.alert_link
+
+    def senders(self, db: Database, clock: Clock) -> dict[ActionType, Sender]:
+        """A sender for each type of action."""
+        from iris_pipelines.alerting.senders.directory import senders
+
+        return senders(notification_channels(self.settings), db, clock=clock.now)
+
+
+def notification_channels(settings: Settings) -> Channels:
+    """Servers, accounts and tokens, in the clear for those who send."""
+    from iris_pipelines.alerting.senders.directory import Channels
+
+    def clear(secret: SecretStr | None) -> str | None:
+        return None if secret is None else secret.get_secret_value()
+
+    return Channels(
+        smtp_url=clear(settings.smtp_url),
+        mail_from=settings.mail_from,
+        slack_url=settings.slack_url,
+        slack_token=clear(settings.slack_token),
+        pagerduty_url=settings.pagerduty_url,
+        twilio_url=settings.twilio_url,
+        twilio_account_sid=settings.twilio_account_sid,
+        twilio_auth_token=clear(settings.twilio_auth_token),
+        twilio_sender=settings.twilio_sender,
+        webhook_networks=settings.webhook_networks,
+        apprise_targets={name: url.get_secret_value() for name, url in settings.apprise_targets.items()},
+    )
+
+
 def dbt_project(settings: Settings) -> DbtProject:
     """The project's dbt models, for the database of these settings."""
     url = settings.configured_url()
@@ -122,4 +166,5 @@ def production_resources(settings: Settings) -> dict[str, object]:
         "run_retention_days": settings.run_retention_days,
         "history_start": settings.history_start,
         "mail": MailResource(settings.configured_smtp_url(), settings.mail_from, settings.public_url),
+        "notifications": NotificationsResource(settings),
     }

@@ -10,6 +10,7 @@ from iris_pipelines.defs.jobs import (
     daily_exports_job,
     daily_rollups_job,
     daily_warehouse_job,
+    delivery_baselines_job,
     due_reports_job,
     event_partitions_job,
     hourly_rollups_job,
@@ -107,3 +108,13 @@ def daily_warehouse_marts_schedule(
 ) -> dg.RunRequest | dg.SkipReason:
     """The marts, to BigQuery."""
     return dg.SkipReason(_NO_WAREHOUSE) if warehouse.warehouse is None else dg.RunRequest()
+
+
+# When the last messages of the day have had their quarter of an hour to be delivered.
+daily_delivery_baselines_schedule = dg.build_schedule_from_partitioned_job(
+    delivery_baselines_job,
+    name="daily_delivery_baselines_schedule",
+    hour_of_day=0,
+    minute_of_hour=40,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)

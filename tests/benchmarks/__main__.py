@@ -21,6 +21,7 @@ from iris_pipelines.settings import Settings
 from iris_pipelines.simulator.files import Compression, FileFormat, write_simulation
 from iris_pipelines.simulator.plan import TrafficPlan
 from iris_pipelines.simulator.simulation import simulate
+from tests.benchmarks import alerts
 from tests.benchmarks.campaigns import CampaignBenchmark
 from tests.benchmarks.engagement import EngagementBenchmark
 from tests.benchmarks.exports import ExportBenchmark
@@ -91,6 +92,7 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
         for done in rebuild_everything_stale(database, dbt, now=_DAY.end):
             done.build.raise_failures()
         yield from CampaignBenchmark(database).figures()
+    yield from alerts.figures(settings.home / "alerts", tenants=500, events=10 * events_per_day, rules=10_000)
 
 
 def _files(home: Path, events_per_day: int) -> tuple[Path, Path]:

@@ -15,7 +15,7 @@ from iris_pipelines.db.database import Database
 from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs import build_defs
 from iris_pipelines.defs.dbt import DbtProject
-from iris_pipelines.defs.resources import Clock, DatabaseResource
+from iris_pipelines.defs.resources import Clock, DatabaseResource, NotificationsResource
 from iris_pipelines.defs.sensors.late_events import late_events_sensor
 from iris_pipelines.defs.sensors.run_failures import run_failure_sensor
 from iris_pipelines.domain.windows import DAY, HOUR, Window, closed_before
@@ -55,7 +55,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def resources(database: Database, dbt: DbtProject) -> dict[str, object]:
-    return {"database": DatabaseResource(lambda: database.url), "dbt": dbt, "clock": Clock(lambda: NOW)}
+    return {
+        "database": DatabaseResource(lambda: database.url),
+        "dbt": dbt,
+        "clock": Clock(lambda: NOW),
+        "notifications": NotificationsResource(Settings()),
+    }
 
 
 @pytest.fixture
