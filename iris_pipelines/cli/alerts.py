@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -55,7 +56,7 @@ def create(
     window: Annotated[int, typer.Option(help="Minutes that the metric is measured over.")] = 60,
     action: Annotated[
         list[str] | None,
-        typer.Option(help="Whom to tell: email=ops@example.org, sms=+49..., slack=#ops; repeatable."),
+        typer.Option(help="Whom to tell: email:ops@example.org, sms:+49..., slack:#ops; repeatable."),
     ] = None,
     channel: Annotated[str | None, typer.Option(help="Only of this channel.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only of this provider.")] = None,
@@ -190,8 +191,6 @@ def webhook_secret(tenant: Annotated[UUID, typer.Argument(help="The id of the te
 
 
 def _parsed_condition(text: str) -> tuple[str, str, Any]:
-    import re
-
     match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>|=)\s*(-?[0-9.]+)\s*%?\s*", text)
     if match is None:
         raise typer.BadParameter(
@@ -206,12 +205,12 @@ def _parsed_condition(text: str) -> tuple[str, str, Any]:
 def _parsed_actions(texts: Sequence[str]) -> list[dict[str, Any]]:
     by_type: dict[str, list[str]] = {}
     for text in texts:
-        kind, separator, recipient = text.partition("=")
-        if not separator:
+        match = re.fullmatch(r"(\w+)[:=](.+)", text)
+        if match is None:
             raise typer.BadParameter(
-                f"{text!r}: expected type=recipient, such as email=ops@example.org", param_hint="--action"
+                f"{text!r}: expected type:recipient, such as email:ops@example.org", param_hint="--action"
             )
-        by_type.setdefault(kind, []).append(recipient)
+        by_type.setdefault(match[1], []).append(match[2])
     return [{"type": kind, "recipients": recipients} for kind, recipients in by_type.items()]
 
 

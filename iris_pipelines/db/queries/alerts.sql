@@ -337,8 +337,3 @@ where
     id = :id
     and status = 'pending'
     and (attempts = :attempt or :status = 'delivered');
-
--- name: pending_deliveries()$
-select count(*)
-from iris.alert_deliveries
-where status = 'pending';

@@ -12,11 +12,6 @@ where
     )
 order by settings.tenant_id, settings.setting_key;
 
--- name: set_tenant_setting(tenant_id, key, value)!
-insert into iris.tenant_settings (tenant_id, setting_key, setting_value)
-values (:tenant_id, :key, :value)
-on conflict (tenant_id, setting_key) do update set setting_value = excluded.setting_value;
-
 -- name: daily_costs(tenant_id, zone, window_start, window_end, channel, campaign)
 -- What each day of a tenant's calendar cost, from the events.
 select

@@ -43,7 +43,7 @@ def iris(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 def test_a_rule_is_made_listed_tried_and_its_history_read(iris: Iris, database: Database, tenant: UUID) -> None:
-    options = ["--window", "30", "--channel", "sms", "--for", "5", "--action", "email=ops@example.org"]
+    options = ["--window", "30", "--channel", "sms", "--for", "5", "--action", "email:ops@example.org"]
     code, out = iris("create", str(tenant), "low", "delivery_rate < 90", *options, "--quiet", "22:00-07:00")
     assert code == 0
     rule_id = UUID(out.strip())
@@ -82,7 +82,7 @@ def test_a_rule_is_made_listed_tried_and_its_history_read(iris: Iris, database: 
         (["r", "happiness < 1"], "unknown metric 'happiness'"),
         (["r", "open_rate ~ 1"], "expected a metric, an operator and a number"),
         (["r", "open_rate < 1.2.3"], "is no number"),
-        (["r", "open_rate < 5", "--action", "ops"], "expected type=recipient"),
+        (["r", "open_rate < 5", "--action", "ops"], "expected type:recipient"),
         (["r", "open_rate < 5", "--action", "sms=12"], "no phone number"),
         (["r", "open_rate < 5", "--channel", "fax"], "unknown channel 'fax'"),
         (["r", "open_rate < 5", "--quiet", "night"], "22:00-07:00"),
@@ -130,7 +130,7 @@ def test_test_messages_are_sent_at_once_and_failures_are_told(
 ) -> None:
     with mail_receiver() as mail, http_receiver() as http:
         monkeypatch.setenv("IRIS_SMTP_URL", mail.url)
-        actions = ["--action", "email=ops@example.org", "--action", f"webhook={http.url}/hook"]
+        actions = ["--action", "email=ops@example.org", "--action", f"webhook:{http.url}/hook"]
         rule_id = iris("create", str(tenant), "r", "open_rate < 5", *actions)[1].strip()
         code, out = iris("test", rule_id, "--send")
         assert code == 1
