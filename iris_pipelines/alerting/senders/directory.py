@@ -8,7 +8,7 @@ from datetime import datetime
 
 from iris_pipelines.alerting.senders.addresses import AddressGuard, IpNetwork
 from iris_pipelines.alerting.senders.apprise_targets import AppriseSender
-from iris_pipelines.alerting.senders.email import EmailSender, MailServer
+from iris_pipelines.alerting.senders.email import EmailSender
 from iris_pipelines.alerting.senders.outcomes import Sender
 from iris_pipelines.alerting.senders.pagerduty import PagerDutySender
 from iris_pipelines.alerting.senders.slack import SlackSender
@@ -17,6 +17,7 @@ from iris_pipelines.alerting.senders.webhook import WebhookSender
 from iris_pipelines.alerting.tenant_settings import webhook_secret
 from iris_pipelines.db.database import Database
 from iris_pipelines.domain.alerts.rules import ActionType
+from iris_pipelines.mail import MailServer
 
 
 @dataclass(frozen=True)

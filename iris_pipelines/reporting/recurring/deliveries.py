@@ -15,7 +15,8 @@ from iris_pipelines.domain.reports.definition import read_definition
 from iris_pipelines.domain.reports.ranges import Period
 from iris_pipelines.domain.reports.schedules import Cadence
 from iris_pipelines.domain.windows import Window
-from iris_pipelines.reporting.recurring.mail import MailDelayed, Mailer, MailRefused, ReportMail, compose
+from iris_pipelines.mail import MailDelayed, MailRefused
+from iris_pipelines.reporting.recurring.mail import Mailer, ReportMail, compose
 from iris_pipelines.reporting.recurring.runs import EVERY_CADENCE, backoff
 
 _MOST_ATTEMPTS = 12

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,27 +10,14 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from typing import Protocol
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
-from iris_pipelines.domain.errors import IrisError
+from iris_pipelines.mail import InvalidMailServer, MailServer
 from iris_pipelines.reporting.renderers.safe_text import readable
 
 _SECONDS = 30
-_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 # Beyond it, most mail servers refuse; base64 makes a third more of it.
 LARGEST_ATTACHMENT = 15 * 1024 * 1024
-
-
-class InvalidMailServer(IrisError):
-    """A mail server or sender that cannot be used."""
-
-
-class MailRefused(Exception):
-    """The server will never take this mail."""
-
-
-class MailDelayed(Exception):
-    """The server did not take this mail now."""
 
 
 class Mailer(Protocol):
@@ -48,64 +33,24 @@ class Mailer(Protocol):
 
 @dataclass(frozen=True)
 class SmtpMailer:
-    """An SMTP server: `smtp://user:password@host:port` (TLS if offered), `smtp+starttls://` (or nothing), `smtps://`."""
+    """Mails from one address by one SMTP server, as `MailServer` reads its URL."""
 
     url: str
     sender: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise InvalidMailServer("expected smtp://, smtp+starttls:// or smtps://user:password@host:port")
+        MailServer.of(self.url)
         if "@" not in parseaddr(self.sender)[1]:
             raise InvalidMailServer("IRIS_MAIL_FROM must be an address such as reports@example.com")
 
     def send(self, message: EmailMessage, recipient: str) -> None:
         """One connection a mail: reports are few."""
-        try:
-            with self._connected() as server:
-                server.send_message(message, from_addr=parseaddr(self.sender)[1], to_addrs=[recipient])
-        except smtplib.SMTPRecipientsRefused as error:
-            code, words = error.recipients[recipient]
-            raise _refusal(code, words) from error
-        except smtplib.SMTPAuthenticationError as error:
-            # Somebody will correct the password: nothing is lost until then.
-            raise MailDelayed(f"{error.smtp_code} the server refuses the user or the password") from error
-        except smtplib.SMTPResponseException as error:
-            raise _refusal(error.smtp_code, error.smtp_error) from error
-        except (smtplib.SMTPException, OSError) as error:
-            raise MailDelayed(f"{type(error).__name__}: {error}") from error
-
-    def _connected(self) -> smtplib.SMTP:
-        parts = urlsplit(self.url)
-        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        tls = ssl.create_default_context()
-        if parts.scheme == "smtps":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=_SECONDS, context=tls)
-        else:
-            server = smtplib.SMTP(host, port, timeout=_SECONDS)
-        try:
-            server.ehlo_or_helo_if_needed()
-            if parts.scheme == "smtp+starttls" or (parts.scheme == "smtp" and server.has_extn("starttls")):
-                server.starttls(context=tls)
-                server.ehlo()
-            if parts.username is not None:
-                server.login(unquote(parts.username), unquote(parts.password or ""))
-        except BaseException:
-            server.close()
-            raise
-        return server
+        MailServer.of(self.url).send(message, recipient, sender=self.sender, seconds=_SECONDS)
 
 
 def mailer_from(url: str | None, sender: str) -> SmtpMailer | None:
     """The mailer of the settings; None where no server is set."""
     return None if url is None else SmtpMailer(url, sender)
-
-
-def _refusal(code: int, words: bytes | str) -> Exception:
-    text = words.decode(errors="replace") if isinstance(words, bytes) else words
-    kind = MailRefused if 500 <= code < 600 else MailDelayed
-    return kind(f"{code} {readable(text)}")
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ import pytest
 from iris_pipelines.db.database import Database
 from iris_pipelines.domain.reports.definition import read_definition
 from iris_pipelines.domain.reports.schedules import Cadence, InvalidSchedule, Schedule
+from iris_pipelines.mail import InvalidMailServer
 from iris_pipelines.reporting.history import UnknownRun, keep_report, read_file, report_history
 from iris_pipelines.reporting.recurring import runs
 from iris_pipelines.reporting.recurring.deliveries import Delivery, send_waiting_mails, unsubscribe
-from iris_pipelines.reporting.recurring.mail import InvalidMailServer, SmtpMailer
+from iris_pipelines.reporting.recurring.mail import SmtpMailer
 from iris_pipelines.reporting.recurring.runs import (
     DueReport,
     Outcome,
@@ -423,7 +424,7 @@ def test_a_mail_that_is_not_taken_now_is_tried_again_and_is_the_same(tenant: Dat
     looked(tenant, MORNING)
     inbox.answers = ["451 try later"]
     (tried,) = sent(tenant, inbox, MORNING)
-    assert (tried.status, tried.error) == ("waiting", "451 try later")
+    assert (tried.status, tried.error) == ("waiting", "SMTP 451: try later")
     assert sent(tenant, inbox, MORNING) == []
     assert due_cadences(tenant, now=MORNING, can_mail=True) == set()
     assert due_cadences(tenant, now=MORNING + MINUTE, can_mail=True) == {Cadence.DAILY}
@@ -437,7 +438,7 @@ def test_a_mail_that_is_refused_for_good_is_not_tried_again(tenant: Database, in
     looked(tenant, MORNING)
     inbox.answers = ["550 no such user"]
     (tried,) = sent(tenant, inbox, MORNING)
-    assert (tried.status, tried.error) == ("failed", "550 no such user")
+    assert (tried.status, tried.error) == ("failed", "SMTP 550: no such user")
     assert sent(tenant, inbox, MORNING + DAY) == []
 
 
