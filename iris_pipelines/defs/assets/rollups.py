@@ -74,51 +74,6 @@ def rollup_assets(
 
     @dbt_assets(
         manifest=manifest,
-        select="tag:hourly",
-        name="hourly_models",
-        partitions_def=hourly,
-        dagster_dbt_translator=TRANSLATOR,
-    )
-    def hourly_models(
-        context: dg.AssetExecutionContext,
-        database: dg.ResourceParam[DatabaseResource],
-        dbt: dg.ResourceParam[DbtProject],
-        clock: dg.ResourceParam[Clock],
-    ) -> Iterator[Any]:
-        yield from _rebuild_partitions(context, Grain.HOUR, database, dbt, clock)
-
-    @dbt_assets(
-        manifest=manifest,
-        select="tag:daily",
-        name="daily_models",
-        partitions_def=daily,
-        dagster_dbt_translator=TRANSLATOR,
-    )
-    def daily_models(
-        context: dg.AssetExecutionContext,
-        database: dg.ResourceParam[DatabaseResource],
-        dbt: dg.ResourceParam[DbtProject],
-        clock: dg.ResourceParam[Clock],
-    ) -> Iterator[Any]:
-        yield from _rebuild_partitions(context, Grain.DAY, database, dbt, clock)
-
-    @dbt_assets(
-        manifest=manifest,
-        select="tag:as_of",
-        name="trailing_models",
-        partitions_def=closed_days,
-        dagster_dbt_translator=TRANSLATOR,
-    )
-    def trailing_models(
-        context: dg.AssetExecutionContext,
-        database: dg.ResourceParam[DatabaseResource],
-        dbt: dg.ResourceParam[DbtProject],
-        clock: dg.ResourceParam[Clock],
-    ) -> Iterator[Any]:
-        yield from _rebuild_partitions(context, Grain.CLOSED_DAY, database, dbt, clock)
-
-    @dbt_assets(
-        manifest=manifest,
         select="tag:by_campaign",
         name="campaign_models",
         dagster_dbt_translator=TRANSLATOR,
@@ -145,8 +100,39 @@ def rollup_assets(
         names = [node["name"] for node in _selected(context, dbt)]
         yield from dagster_events(build_views(database.get(), dbt, names), dbt, context)
 
-    models = (hourly_models, daily_models, trailing_models, campaign_models, views)
+    models = (
+        _partitioned_models(manifest, "hourly", "hourly_models", Grain.HOUR, hourly),
+        _partitioned_models(manifest, "daily", "daily_models", Grain.DAY, daily),
+        _partitioned_models(manifest, "as_of", "trailing_models", Grain.CLOSED_DAY, closed_days),
+        campaign_models,
+        views,
+    )
     return [each.map_asset_specs(lambda spec: _with_freshness_and_file(spec, manifest)) for each in models]
+
+
+def _partitioned_models(
+    manifest: Mapping[str, Any], tag: str, name: str, grain: Grain, partitions: dg.TimeWindowPartitionsDefinition
+) -> dg.AssetsDefinition:
+    """The models with a tag, of which a run rebuilds a range of partitions in one invocation of dbt."""
+
+    @dbt_assets(
+        manifest=manifest,
+        select=f"tag:{tag}",
+        name=name,
+        partitions_def=partitions,
+        dagster_dbt_translator=TRANSLATOR,
+    )
+    def models(
+        context: dg.AssetExecutionContext,
+        database: dg.ResourceParam[DatabaseResource],
+        dbt: dg.ResourceParam[DbtProject],
+        clock: dg.ResourceParam[Clock],
+    ) -> Iterator[Any]:
+        asked = Window(*context.partition_time_window)
+        plan = RebuildPlan(grain, _selected_models(context, dbt), closed_part(asked, now=clock.now()))
+        yield from _rebuild(context, plan, database, dbt)
+
+    return models
 
 
 def _with_freshness_and_file(spec: dg.AssetSpec, manifest: Mapping[str, Any]) -> dg.AssetSpec:
@@ -170,15 +156,6 @@ def dagster_events(
     for raw in build.events:
         message = DbtCoreCliEventMessage(raw_event=dict(raw), event_history_metadata={})
         yield from message.to_default_asset_events(manifest, TRANSLATOR, context=context)
-
-
-def _rebuild_partitions(
-    context: dg.AssetExecutionContext, grain: Grain, database: DatabaseResource, dbt: DbtProject, clock: Clock
-) -> Iterator[Any]:
-    """Rebuild the run's partitions, however many, in one invocation of dbt."""
-    asked = Window(*context.partition_time_window)
-    plan = RebuildPlan(grain, _selected_models(context, dbt), closed_part(asked, now=clock.now()))
-    yield from _rebuild(context, plan, database, dbt)
 
 
 def _rebuild(
