@@ -186,14 +186,15 @@ def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: s
     if any(EVENT_LOG in model.consumer.inputs for model in plan.models):
         for window in plan.windows:
             restore(db, os.environ, window)
-    _build_outdated_views(db, dbt, staging=True)
+    names = [model.name for model in plan.models]
+    _build_outdated_views(db, dbt, _views_under(dbt.manifest(), names))
     register_consumers(db, {model.relation: model.consumer for model in plan.models})
     with db.transaction() as connection:
         # What is known to be touched by now is made good by this rebuild: it must not be asked for again.
         hand_out_touched_hours(connection)
         rebuild_id = request_rebuild(connection, plan.windows, requested_by=requested_by)
     started = time.monotonic()
-    build = dbt.build(db.url, [model.name for model in plan.models], rebuild_id=rebuild_id)
+    build = dbt.build(db.url, names, rebuild_id=rebuild_id)
     seconds = time.monotonic() - started
     with db.transaction() as connection:
         rebuilt = {
@@ -201,7 +202,7 @@ def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: s
             for relation, windows, campaigns, rows in queries().rebuilt_rows(connection, rebuild_ids=[rebuild_id])
         }
     if not build.failures and not _missing_tables(db, rebuilt_models(dbt.manifest())):
-        _build_outdated_views(db, dbt, staging=False)
+        _build_outdated_views(db, dbt)
     return Rebuild(rebuild_id, plan, build, seconds, rebuilt)
 
 
@@ -224,17 +225,13 @@ def rebuild_everything_stale(
 
 def build_views(db: Database, dbt: DbtProject, names: Collection[str] | None = None) -> DbtBuild:
     """Make every view, or those of these names, and the tables that they read, if empty."""
-    views = [view for view in _views(dbt.manifest()) if names is None or view.name in names]
-    if any(view.layer != _STAGING for view in views):
-        models = rebuilt_models(dbt.manifest())
-        for grain in Grain:
-            missing = tuple(model for model in _missing_tables(db, models) if model.grain is grain)
-            if missing:
-                rebuild(db, dbt, RebuildPlan(grain, missing, ())).build.raise_failures()
-    return _build(db, dbt, views)
-
-
-def _build(db: Database, dbt: DbtProject, views: Sequence[_View]) -> DbtBuild:
+    manifest = dbt.manifest()
+    views = [view for view in _views(manifest) if names is None or view.name in names]
+    read = _tables_under(manifest, [view.name for view in views])
+    missing = _missing_tables(db, [model for model in rebuilt_models(manifest) if model.name in read])
+    for grain in Grain:
+        if of_grain := tuple(model for model in missing if model.grain is grain):
+            rebuild(db, dbt, RebuildPlan(grain, of_grain, ())).build.raise_failures()
     build = dbt.build(db.url, [view.name for view in views], command="run")
     build.raise_failures()
     with db.transaction() as connection:
@@ -243,30 +240,50 @@ def _build(db: Database, dbt: DbtProject, views: Sequence[_View]) -> DbtBuild:
     return build
 
 
-def _build_outdated_views(db: Database, dbt: DbtProject, *, staging: bool) -> None:
-    """Make the staging views, or all others, where one is missing or its file has changed.
+def _build_outdated_views(db: Database, dbt: DbtProject, among: Collection[str] | None = None) -> None:
+    """Make the views, all or among these names, where one is missing or its file has changed.
 
     dbt replaces a view by dropping it with everything on top of it, so this is not done at every run.
     """
-    views = [view for view in _views(dbt.manifest()) if (view.layer == _STAGING) is staging]
     with db.transaction() as connection:
         built = dict(queries().built_views(connection))
-    if any(built.get(view.relation) != view.checksum for view in views):
-        _build(db, dbt, views)
+    views = [view for view in _views(dbt.manifest()) if among is None or view.name in among]
+    outdated = {view.name for view in views if built.get(view.relation) != view.checksum}
+    if outdated:
+        build_views(db, dbt, outdated)
 
 
 @dataclass(frozen=True)
 class _View:
     name: str
     relation: str
-    layer: str
     checksum: str
-
-
-_STAGING = "staging"
 
 
 def _views(manifest: Mapping[str, Any]) -> Iterator[_View]:
     for node in manifest["nodes"].values():
-        if node["resource_type"] == "model" and node["config"]["materialized"] == "view":
-            yield _View(node["name"], _relation(node), node["fqn"][1], node["checksum"]["checksum"])
+        if _is_view(node):
+            yield _View(node["name"], _relation(node), node["checksum"]["checksum"])
+
+
+def _is_view(node: Mapping[str, Any]) -> bool:
+    return bool(node["resource_type"] == "model" and node["config"]["materialized"] == "view")
+
+
+def _views_under(manifest: Mapping[str, Any], names: Collection[str]) -> set[str]:
+    """The views that these models read, also through other views."""
+    read = {node["name"] for node in _read_by(manifest, names) if _is_view(node)}
+    return read | _views_under(manifest, read) if read else read
+
+
+def _tables_under(manifest: Mapping[str, Any], names: Collection[str]) -> set[str]:
+    """The tables that these views read, also through other views."""
+    through = {*names, *_views_under(manifest, names)}
+    return {node["name"] for node in _read_by(manifest, through) if _is_rebuilt(node)}
+
+
+def _read_by(manifest: Mapping[str, Any], names: Collection[str]) -> Iterator[Mapping[str, Any]]:
+    """The models that these models read."""
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and node["name"] in names:
+            yield from (manifest["nodes"][each] for each in node["depends_on"]["nodes"] if each in manifest["nodes"])

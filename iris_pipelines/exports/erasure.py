@@ -153,12 +153,11 @@ def erased_payload(payload: str, contact_id: UUID, pseudonym: UUID, addresses: S
 def _rename_in_relations(db: Database, request: _Request) -> None:
     """What was built from events holds the contact until it is rebuilt; of archived days it never is."""
     with db.transaction() as connection:
-        relations = [relation for (relation,) in queries().relations_with_contacts(connection)]
-    for relation in relations:
+        relations = list(queries().relations_with_contacts(connection))
+    for relation, in_arrays in relations:
+        rename = queries().rename_contact_in_arrays if in_arrays else queries().rename_contact_in_relation
         with db.transaction() as connection:
-            statement = sql.SQL(queries().rename_contact_in_relation.sql).format(
-                relation=sql.Identifier(*relation.split("."))
-            )
+            statement = sql.SQL(rename.sql).format(relation=sql.Identifier(*relation.split(".")))
             _note(connection, request, {relation: connection.execute(statement, request.names).rowcount})
 
 

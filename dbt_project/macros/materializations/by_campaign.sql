@@ -93,12 +93,14 @@
 {%- endmacro %}
 
 
-{# The windowed models with campaigns that this model reads. #}
-{% macro campaign_inputs() -%}
+{# The windowed models with campaigns that this model reads, also through views. #}
+{% macro campaign_inputs(node=model) -%}
     {%- set found = [] -%}
-    {%- for id in model.depends_on.nodes if id in graph.nodes and 'campaign_id' in graph.nodes[id].columns -%}
+    {%- for id in node.depends_on.nodes if id in graph.nodes and 'campaign_id' in graph.nodes[id].columns -%}
         {%- if graph.nodes[id].config.materialized == 'windowed' -%}
             {%- do found.append(graph.nodes[id].relation_name) -%}
+        {%- elif graph.nodes[id].config.materialized == 'view' -%}
+            {%- do found.extend(campaign_inputs(graph.nodes[id])) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(found) }}

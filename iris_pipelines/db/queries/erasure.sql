@@ -263,16 +263,18 @@ delete from iris.rejected_events
 where id = :rejected_id;
 
 -- name: relations_with_contacts()
--- Tables made from events that hold contacts. Not every consumer is called like a table, and PostgreSQL 15 refuses to
--- look such a name up.
-select consumers.consumer
+-- Tables made from events that hold contacts, one to a row or many in an array. Not every consumer is called like a
+-- table, and PostgreSQL 15 refuses to look such a name up.
+select
+    consumers.consumer,
+    attribute.attname = 'contact_ids' as in_arrays
 from iris.event_consumers as consumers
 inner join pg_attribute as attribute
     on
         attribute.attrelid = case
             when consumers.consumer ~ '^[a-z0-9_]+\.[a-z0-9_]+$' then to_regclass(consumers.consumer)
         end
-        and attribute.attname = 'contact_id'
+        and attribute.attname in ('contact_id', 'contact_ids')
         and not attribute.attisdropped
 order by consumers.consumer;
 
@@ -282,6 +284,13 @@ set contact_id = %(pseudonym)s
 where
     held.tenant_id = %(tenant_id)s
     and held.contact_id = %(contact_id)s;
+
+-- name: rename_contact_in_arrays()#
+update {relation} as held  -- noqa: PRS
+set contact_ids = array_replace(held.contact_ids, %(contact_id)s, %(pseudonym)s)
+where
+    held.tenant_id = %(tenant_id)s
+    and %(contact_id)s = any(held.contact_ids);
 
 -- name: add_to_receipt(erasure_id, touched)!
 -- Adds numbers and lists to those that are there.

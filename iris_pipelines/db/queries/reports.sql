@@ -1,8 +1,9 @@
--- name: built_report_sources(names)
--- The relations that are built and kept up to date.
+-- name: built_report_sources(names, relations)
+-- The consumers that are built and kept up to date, and whose rows can be read: each from a relation, which may be a view.
 select consumers.consumer
-from iris.event_consumers as consumers
-where consumers.consumer = any(:names::text[]) and to_regclass(consumers.consumer) is not null;
+from unnest(:names::text[], :relations::text[]) as sources (consumer, relation)
+inner join iris.event_consumers as consumers on sources.consumer = consumers.consumer
+where to_regclass(sources.relation) is not null;
 
 -- name: stale_report_hours(names, range_start, range_end)
 -- The hours that relations do not have right: handed out to them, or still in the ledger.

@@ -18,7 +18,7 @@ REPORT_KEYS = {cadence: dg.AssetKey(["reports", cadence.value]) for cadence in C
 _SOURCES = [
     dg.AssetKey(["analytics", "analytics_hourly"]),
     dg.AssetKey(["analytics", "analytics_daily"]),
-    dg.AssetKey(["analytics_intermediate", "int_message_activity_daily"]),
+    dg.AssetKey(["analytics_intermediate", "int_activity_daily"]),
     dg.AssetKey(["analytics_intermediate", "int_delivery_times_daily"]),
     dg.AssetKey(["analytics_intermediate", "int_api_requests_daily"]),
 ]

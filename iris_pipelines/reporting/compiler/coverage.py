@@ -44,14 +44,18 @@ class Coverage:
 
 def read_ledger(connection: Connection, window: Window) -> Ledger:
     """What is built and what is stale, as of this transaction's snapshot."""
-    consumers = [each.consumer for each in SOURCES if each.consumer is not None]
-    stale: dict[str, set[datetime]] = {
-        name: set() for (name,) in queries().built_report_sources(connection, names=consumers)
-    }
+    stale: dict[str, set[datetime]] = {name: set() for name in built_consumers(connection)}
     start, end = floor(window.start, DAY), floor(window.end, DAY) + DAY
     for name, hour in queries().stale_report_hours(connection, names=list(stale), range_start=start, range_end=end):
         stale[name].add(hour)
     return Ledger(stale)
+
+
+def built_consumers(connection: Connection) -> list[str]:
+    """The consumers of the sources that can be read."""
+    sources = {each.consumer: each.relation for each in SOURCES if each.consumer is not None}
+    built = queries().built_report_sources(connection, names=list(sources), relations=list(sources.values()))
+    return [name for (name,) in built]
 
 
 def cover(source: Source, windows: Iterable[Window], ledger: Ledger) -> Coverage:

@@ -44,13 +44,15 @@ class Source:
     """The dimension of time and the others of its key: at that grain, its columns are the answer as they stand."""
     condition: Sql | None = None
     """Which of its rows are about the subject, if not all."""
+    stands_on: Sql | None = None
+    """The table that its rows are made from when they are read, if it is a view."""
     whole_percentiles: bool = field(default=False)
     """Whether its durations are exact, to the millisecond."""
 
     @property
     def consumer(self) -> str | None:
         """Its name in the ledger of stale hours; the event log is never stale."""
-        return None if self.unit is None else self.relation
+        return None if self.unit is None else self.stands_on or self.relation
 
 
 _CHANNEL: Sql = "coalesce(s.channel, 'unknown')"
@@ -188,6 +190,7 @@ ACTIVITY = Source(
     bulk=40_000,
     instant=_DAY_START,
     contact="s.contact_id",
+    stands_on="analytics_intermediate.int_activity_daily",
 )
 DELIVERY_TIMES = Source(
     "int_delivery_times_daily",

@@ -18,7 +18,7 @@ from iris_pipelines.domain.reports.ranges import Period
 from iris_pipelines.domain.reports.schedules import Cadence
 from iris_pipelines.domain.windows import HOUR, closed_before, floor
 from iris_pipelines.reporting.answers import period_of
-from iris_pipelines.reporting.compiler.sources import SOURCES
+from iris_pipelines.reporting.compiler.coverage import built_consumers
 from iris_pipelines.reporting.history import finish_run, in_words, start_run
 from iris_pipelines.reporting.making import MEDIA_TYPES, MadeReport, make_report, read_tenant
 from iris_pipelines.reporting.recurring.schedules import (
@@ -197,7 +197,6 @@ def backoff(attempts: int) -> timedelta:
 def _unfinished_hours(connection: Connection, period: Period, occurs_at: datetime) -> int:
     """How many hours of the period that were over when the report was due are not rebuilt yet."""
     end = min(floor(period.window.end + HOUR - timedelta(microseconds=1), HOUR), closed_before(occurs_at))
-    names = [each.consumer for each in SOURCES if each.consumer is not None]
-    built = [name for (name,) in queries().built_report_sources(connection, names=names)]
     start = floor(period.window.start, HOUR)
+    built = built_consumers(connection)
     return int(queries().unfinished_report_hours(connection, names=built, range_start=start, range_end=end))

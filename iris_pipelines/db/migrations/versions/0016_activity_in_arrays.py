@@ -1,0 +1,11 @@
+"""The activity of a day is kept in arrays; what held a row per message goes."""
+
+from iris_pipelines.db.migrations import run_script
+
+revision = "0016"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    """Drop the table that became a view, and what was noted for it."""
+    run_script("0016_activity_in_arrays")
