@@ -224,11 +224,11 @@ def rebuild_everything_stale(
 
 
 def build_views(db: Database, dbt: DbtProject, names: Collection[str] | None = None) -> DbtBuild:
-    """Make every view, or those of these names, and the tables that they read, if empty."""
+    """Make every view and every table, if empty; or the views of these names and the tables that they read."""
     manifest = dbt.manifest()
     views = [view for view in _views(manifest) if names is None or view.name in names]
-    read = _tables_under(manifest, [view.name for view in views])
-    missing = _missing_tables(db, [model for model in rebuilt_models(manifest) if model.name in read])
+    read = None if names is None else _tables_under(manifest, names)
+    missing = _missing_tables(db, [each for each in rebuilt_models(manifest) if read is None or each.name in read])
     for grain in Grain:
         if of_grain := tuple(model for model in missing if model.grain is grain):
             rebuild(db, dbt, RebuildPlan(grain, of_grain, ())).build.raise_failures()

@@ -118,7 +118,8 @@ def test_an_analyst_who_calls_dbt_build_gets_every_day_that_events_reach_and_tha
     insert(database, MARCH, sent)
     insert(database, today - DAY, sent)
     insert(database, today, sent)
-    models = ["stg_iris__events", "int_channel_activity_daily", "int_delivery_times_daily", "provider_rankings"]
+    facts = ["int_activity_daily", "int_channel_activity_daily", "int_delivery_times_daily"]
+    models = ["stg_iris__events", *facts, "provider_rankings"]
     pipeline.dbt.build(database.url, models).raise_failures()
     found = {as_of for _, as_of, *_ in recount.stored(database, MART, recount.RANKING_KEY)}
     assert found == {*recount.days(MARCH.date(), MARCH.date() + timedelta(days=29)), (today - DAY).date()}
