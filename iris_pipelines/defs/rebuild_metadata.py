@@ -13,14 +13,19 @@ from iris_pipelines.db.staleness import Grain
 from iris_pipelines.defs.rebuilds import Rebuild, RebuiltModel
 
 _WIDTH, _HEIGHT, _MOST_BARS = 480, 80, 120
+_EVERY = "every campaign"
+_STALE = "the campaigns that events, names or variants had changed since; the others are up to date"
 
 
 def rebuild_metadata(rebuild: Rebuild, relation: str) -> dict[str, Any]:
     """How much was rebuilt, and how long it took."""
     rebuilt = rebuild.rebuilt.get(relation, RebuiltModel(0, 0))
+    replaced: dict[str, Any] = {"windows": rebuilt.parts}
+    if rebuild.plan.grain is Grain.CAMPAIGN:
+        replaced = {"campaigns": rebuilt.parts, "replaced": _EVERY if rebuild.plan.every_campaign else _STALE}
     return {
         "dagster/row_count": rebuilt.rows,
-        "campaigns" if rebuild.plan.grain is Grain.CAMPAIGN else "windows": rebuilt.parts,
+        **replaced,
         "seconds": round(rebuild.seconds, 3),
         "rebuild_id": str(rebuild.rebuild_id),
     }

@@ -8,8 +8,10 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+from pydantic import Field
 
 from iris_pipelines.db.staleness import Grain
+from iris_pipelines.defs.column_lineage import ColumnSources, column_lineage_metadata, read_column_lineage
 from iris_pipelines.defs.dbt import PROJECT_FOLDER, DbtBuild, DbtProject
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import Model, RebuildPlan, build_views, closed_part, rebuild, rebuilt_models
@@ -64,6 +66,14 @@ def _meta(dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
 TRANSLATOR = IrisDbtTranslator()
 
 
+class CampaignModelsConfig(dg.Config):
+    """What a run of the models of campaigns replaces; the rebuild of what is stale has no need of such a run."""
+
+    only_stale: bool = Field(
+        default=False, description="Leave alone the campaigns that are up to date, instead of computing all of them anew."
+    )
+
+
 def rollup_assets(
     manifest: Mapping[str, Any],
     hourly: dg.HourlyPartitionsDefinition,
@@ -80,10 +90,12 @@ def rollup_assets(
     )
     def campaign_models(
         context: dg.AssetExecutionContext,
+        config: CampaignModelsConfig,
         database: dg.ResourceParam[DatabaseResource],
         dbt: dg.ResourceParam[DbtProject],
     ) -> Iterator[Any]:
-        plan = RebuildPlan(Grain.CAMPAIGN, _selected_models(context, dbt), ())
+        models = _selected_models(context, dbt)
+        plan = RebuildPlan(Grain.CAMPAIGN, models, (), every_campaign=not config.only_stale)
         yield from _rebuild(context, plan, database, dbt)
 
     @dbt_assets(
@@ -107,7 +119,8 @@ def rollup_assets(
         campaign_models,
         views,
     )
-    return [each.map_asset_specs(lambda spec: _with_freshness_and_file(spec, manifest)) for each in models]
+    lineage = read_column_lineage()
+    return [each.map_asset_specs(lambda spec: _with_facts(spec, manifest, lineage)) for each in models]
 
 
 def _partitioned_models(
@@ -135,15 +148,18 @@ def _partitioned_models(
     return models
 
 
-def _with_freshness_and_file(spec: dg.AssetSpec, manifest: Mapping[str, Any]) -> dg.AssetSpec:
-    """Beside what dagster-dbt says of a model: how fresh it has to be, and where its file is."""
+def _with_facts(
+    spec: dg.AssetSpec, manifest: Mapping[str, Any], lineage: Mapping[str, ColumnSources]
+) -> dg.AssetSpec:
+    """Beside what dagster-dbt says of a model: how fresh it has to be, its file, and what its columns come from."""
     model = manifest["nodes"][spec.metadata["dagster_dbt/unique_id"]]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Class `.*CodeReference", dg.BetaWarning)
         file = dg.LocalFileCodeReference(file_path=str(PROJECT_FOLDER / model["original_file_path"]))
         references = dg.CodeReferencesMetadataValue(code_references=[file])
     policies = [_FRESHNESS[tag] for tag in model["tags"] if tag in _FRESHNESS]
-    return spec.merge_attributes(metadata={"dagster/code_references": references}).replace_attributes(
+    columns = column_lineage_metadata(lineage.get(".".join(spec.key.path), {}))
+    return spec.merge_attributes(metadata={"dagster/code_references": references, **columns}).replace_attributes(
         freshness_policy=policies[0] if policies else None
     )
 
