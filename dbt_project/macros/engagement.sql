@@ -263,27 +263,16 @@
 
 {# Scores that are no longer kept. Their dates are looked up in the index: a scan would read all rows. #}
 {% macro forget_scores() -%}
-    {%- set points = ref('int_contact_points_daily') -%}
-    {%- set newest_date = '(select max(date) from ' ~ points ~ ')' -%}
+    {%- set newest_date = '(select max(date) from ' ~ ref('int_contact_points_daily') ~ ')' -%}
     select set_config('enable_seqscan', 'off', true);
     delete from {{ this }}
     where as_of_date = any(
         array(
             select days.day::date
             from generate_series(
-                (select min(date) from {{ points }})::timestamp, {{ newest_date }}::timestamp, interval '1 day'
+                (select min(as_of_date) from {{ this }})::timestamp, {{ newest_date }}::timestamp, interval '1 day'
             ) as days (day)
             where not {{ is_kept('days.day::date', newest_date) }}
         )
     )
-{%- endmacro %}
-
-
-{# A BRIN index knows nothing of pages that are new since the last vacuum, so they would be read for every date. #}
-{% macro summarize_new_pages() -%}
-    select brin_summarize_new_values(pg_index.indexrelid)
-    from pg_index
-    inner join pg_class on pg_index.indexrelid = pg_class.oid
-    inner join pg_am on pg_class.relam = pg_am.oid
-    where pg_index.indrelid = '{{ this }}'::regclass and pg_am.amname = 'brin'
 {%- endmacro %}

@@ -64,23 +64,28 @@ def _sources_of_columns(manifest: Mapping[str, Any], node: Mapping[str, Any], sq
     from sqlglot.optimizer.scope import build_scope
 
     schema = MappingSchema(_columns_of_inputs(manifest, node), dialect="postgres")
-    query = qualify(parse_one(sql, dialect="postgres"), schema=schema, dialect="postgres", validate_qualify_columns=False)
+    query = qualify(
+        parse_one(sql, dialect="postgres"), schema=schema, dialect="postgres", validate_qualify_columns=False
+    )
     # One analysis of the statement serves all of its columns.
     scope = build_scope(query)
-    return {
-        column: sorted(set(_leaves(lineage(column, query, schema, scope=scope, dialect="postgres", trim_selects=False))))
-        for column in node["columns"]
-    }
+    own = f"{node['schema']}.{node['alias']}."
+    sources: dict[str, list[str]] = {}
+    for column in node["columns"]:
+        found = set(_leaves(lineage(column, query, schema, scope=scope, dialect="postgres", trim_selects=False)))
+        sources[column] = sorted(each for each in found if not each.startswith(own))
+    return sources
 
 
-def _columns_of_inputs(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, dict[str, dict[str, str]]]:
-    """What stars stand for; staging views name the columns of their sources, which say nothing of these."""
+def _columns_of_inputs(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, object]:
+    """What stars stand for, a model's own rows among it; staging views name the columns of their sources."""
     columns: dict[str, dict[str, dict[str, str]]] = {}
-    for input_id in node["depends_on"]["nodes"]:
-        if (found := manifest["nodes"].get(input_id)) is not None and found["columns"]:
+    inputs = [manifest["nodes"].get(input_id) for input_id in node["depends_on"]["nodes"]]
+    for found in (node, *inputs):
+        if found is not None and found["columns"]:
             types = {name: column["data_type"] or "text" for name, column in found["columns"].items()}
             columns.setdefault(found["schema"], {})[found["alias"]] = types
-    return columns
+    return {**columns}
 
 
 def _leaves(node: Node) -> Iterator[str]:
@@ -90,11 +95,6 @@ def _leaves(node: Node) -> Iterator[str]:
         table = None if each.downstream else each.expression.find(exp.Table)
         if table is not None:
             yield f"{table.db}.{table.name}.{exp.to_column(each.name).name}"
-
-
-def write_column_lineage(lineage: Mapping[str, ColumnSources]) -> None:
-    """Keep what was traced, a line for each column."""
-    FILE.write_text(as_text(lineage))
 
 
 def as_text(lineage: Mapping[str, ColumnSources]) -> str:
@@ -108,9 +108,10 @@ def as_text(lineage: Mapping[str, ColumnSources]) -> str:
     return "{\n" + ",\n".join(relations) + "\n}\n"
 
 
-if __name__ == "__main__":
+def write_column_lineage() -> None:
+    """Trace it anew and keep it, a line for each column."""
     import tempfile
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as folder:
-        write_column_lineage(trace_column_lineage(DbtProject(Path(folder))))
+        FILE.write_text(as_text(trace_column_lineage(DbtProject(Path(folder)))))

@@ -1,4 +1,4 @@
-{{ config(materialized='windowed', post_hook=["{{ forget_scores() }}", "{{ summarize_new_pages() }}"]) }}
+{{ config(materialized='windowed', post_hook="{{ forget_scores() }}") }}
 
 {#- Named by its table each time: as a common table expression it would be read as a whole. -#}
 {%- set points = ref('int_contact_points_daily') -%}
