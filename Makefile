@@ -42,6 +42,7 @@ check: setup ## everything that reads the code without running it
 docs: setup ## every model, column, test and reader on one page
 	@$(BIN)/iris db upgrade
 	@$(BIN)/iris dbt docs generate --static --quiet
+	@$(BIN)/python -c 'from iris_pipelines.defs import column_lineage; column_lineage.write_column_lineage()'
 	@echo "open dbt_project/target/static_index.html"
 
 bench: setup ## every benchmark: ratios against a baseline of the same run

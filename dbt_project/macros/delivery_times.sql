@@ -22,6 +22,12 @@
 {%- endmacro %}
 
 
+{# The histograms of a relation (columns `buckets` and `counts`) as rows: `histogram.bucket`, `histogram.deliveries`. #}
+{% macro rows_of_histograms(relation) -%}
+    cross join lateral unnest({{ relation }}.buckets, {{ relation }}.counts) as histogram (bucket, deliveries)
+{%- endmacro %}
+
+
 {# A query on buckets (columns `bucket` and `deliveries`) that gives one row per key, with a column p50_..., p95_... in
    whole milliseconds for each of the percentages: as percentile_cont would give them, to 1 %. #}
 {% macro percentiles_of_buckets(relation, keys, percentages=[50, 95, 99], suffix='delivery_time_ms') -%}

@@ -15,9 +15,23 @@
 {%- endmacro %}
 
 
+{# What a row of int_contact_points_daily is worth before decay, by type, and the part of it that machines made. #}
+{% macro parts_before_decay() -%}
+    {{ return({
+        'delivered': points()['message.delivered'] ~ ' * delivered',
+        'opened': points()['message.opened'] ~ ' * opened',
+        'clicked': points()['link.clicked'] ~ ' * clicked',
+        'answered': points()['call.answered'] ~ ' * answered',
+        'converted': points()['conversion'] ~ ' * converted',
+        'machine': points()['message.opened'] ~ ' * machine_opened + ' ~ points()['link.clicked'] ~ ' * machine_clicked',
+    }) }}
+{%- endmacro %}
+
+
 {# One row per contact and date with at least one event in the 90 days up to it: what its events are worth, by type.
-   `weighed` is a relation of int_contact_points_daily's rows, each with its `as_of_date`; `facts` all of them. #}
-{% macro engagement_parts(weighed, facts) -%}
+   `weighed` is a relation of int_contact_points_daily's rows, each with its `as_of_date`; `facts` all of them. With the
+   state from which engagement_parts_of_next_day goes on: what each part loses until the next day, and the days. #}
+{% macro engagement_parts(weighed, facts, with_state=false) -%}
     select
         tenant_id,
         as_of_date,
@@ -25,20 +39,113 @@
         {{ parts_of_types() }},
         {{ worth('machine_opened', 'message.opened') }} + {{ worth('machine_clicked', 'link.clicked') }}
         as machine_ninetieths,
-        -- Hardly any contact has events but none that earns points: only for these, the days before are looked up.
         coalesce(
             max(last_engagement_at),
-            (
-                select max(earlier.last_engagement_at) from {{ facts }} as earlier
-                where
-                    earlier.tenant_id = weighed.tenant_id
-                    and earlier.contact_id = weighed.contact_id
-                    and earlier.date < weighed.as_of_date
-            )
+            {{ engagement_before('weighed.tenant_id', 'weighed.contact_id', facts, 'weighed.as_of_date') }}
         ) as last_engagement_at
+        {%- if with_state %},
+        count(*)::integer as active_days
+        {%- for column, earned in parts_before_decay().items() %},
+        (coalesce(sum({{ earned }}) filter (where date >= as_of_date - 80), 0))::integer as {{ column }}_fading
+        {%- endfor %}
+        {%- endif %}
 
     from {{ weighed }} as weighed
     group by tenant_id, as_of_date, contact_id
+{%- endmacro %}
+
+
+{# The same as of a day, from the rows of the day before and the three days of facts that make a difference: the day
+   itself, the one whose events stop fading (81 days ago), and the one that leaves the window (90 days ago). #}
+{% macro engagement_parts_of_next_day(day_before, days_that_differ, facts, as_of_date) -%}
+    {%- set parts = parts_before_decay() -%}
+    select
+        tenant_id,
+        {{ as_of_date }} as as_of_date,
+        contact_id,
+        {%- for column in parts %}
+        coalesce(day_before.{{ column }}_ninetieths - day_before.{{ column }}_fading, 0)
+        + coalesce(differing.{{ column }}_ninetieths, 0) as {{ column }}_ninetieths,
+        {%- endfor %}
+        -- What is older than the window may have changed without a word to the day before.
+        case
+            when
+                greatest(day_before.last_engagement_at, differing.last_engagement_at)
+                >= ({{ as_of_date }} - 89)::timestamp at time zone 'UTC'
+                then greatest(day_before.last_engagement_at, differing.last_engagement_at)
+            else {{ engagement_before(
+                'coalesce(day_before.tenant_id, differing.tenant_id)',
+                'coalesce(day_before.contact_id, differing.contact_id)',
+                facts,
+                as_of_date
+            ) }}
+        end as last_engagement_at,
+        coalesce(day_before.active_days, 0) + coalesce(differing.active_days, 0) as active_days
+        {%- for column in parts %},
+        coalesce(day_before.{{ column }}_fading, 0) + coalesce(differing.{{ column }}_fading, 0) as {{ column }}_fading
+        {%- endfor %}
+
+    from {{ day_before }} as day_before
+    full join (
+        select
+            tenant_id,
+            contact_id,
+            (count(*) filter (where is_new) - count(*) filter (where is_gone))::integer as active_days,
+            max(last_engagement_at) filter (where is_new) as last_engagement_at
+            {%- for column, earned in parts.items() %},
+            coalesce(90 * sum({{ earned }}) filter (where is_new), 0)
+            - coalesce(9 * sum({{ earned }}) filter (where is_gone), 0) as {{ column }}_ninetieths,
+            (
+                coalesce(sum({{ earned }}) filter (where is_new), 0)
+                - coalesce(sum({{ earned }}) filter (where is_old), 0)
+            )::integer as {{ column }}_fading
+            {%- endfor %}
+
+        from (
+            select
+                *,
+                date = {{ as_of_date }} as is_new,
+                date = {{ as_of_date }} - 81 as is_old,
+                date = {{ as_of_date }} - 90 as is_gone
+
+            from {{ days_that_differ }}
+        ) as facts
+        group by tenant_id, contact_id
+    ) as differing using (tenant_id, contact_id)
+    where coalesce(day_before.active_days, 0) + coalesce(differing.active_days, 0) > 0
+{%- endmacro %}
+
+
+{# When a contact had its last event that earns points on an earlier day. Hardly any contact has events, but none of these
+   in the window: only for such, it is looked up. #}
+{% macro engagement_before(tenant_id, contact_id, facts, as_of_date) -%}
+    (
+        select max(earlier.last_engagement_at)
+        from {{ facts }} as earlier
+        where
+            earlier.tenant_id = {{ tenant_id }}
+            and earlier.contact_id = {{ contact_id }}
+            and earlier.date < {{ as_of_date }}
+    )
+{%- endmacro %}
+
+
+{# Whether a single day can go on from the rows of the day before: these are there, and not noted as stale. What made them
+   stale is committed with the facts that this statement reads, or it sees neither. Every Monday is computed from all of
+   its days, so that rows that somebody spoiled are healed within a week. #}
+{% macro day_before_is_right(range, rows) -%}
+    (
+        {{ first_day(range) }} = {{ last_day(range) }}
+        and extract(isodow from {{ first_day(range) }}) <> 1
+        and exists (select 1 from {{ rows }} as held where held.as_of_date = {{ first_day(range) }} - 1)
+        and not exists (
+            select 1 from iris.stale_hours as stale
+            where
+                stale.consumer = '{{ model.schema }}.{{ model.alias }}'
+                and stale.hour >= {{ range[0] }} - interval '24 hours'
+                and stale.hour < {{ range[0] }}
+        )
+    )
 {%- endmacro %}
 
 

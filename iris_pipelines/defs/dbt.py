@@ -72,9 +72,18 @@ class DbtProject:
         return manifest
 
     def build(
-        self, url: str, select: Sequence[str], *, rebuild_id: UUID | None = None, command: str = "build"
+        self,
+        url: str,
+        select: Sequence[str],
+        *,
+        rebuild_id: UUID | None = None,
+        every_campaign: bool = False,
+        command: str = "build",
     ) -> DbtBuild:
-        """Build what `select` names, with its tests; `rebuild_id` names the windows of `iris.rebuild_windows`."""
+        """Build what `select` names, with its tests; `rebuild_id` names the windows of `iris.rebuild_windows`.
+
+        Of models of campaigns, what is stale is replaced, or `every_campaign`.
+        """
         from google.protobuf.json_format import MessageToDict
 
         reported: list[Mapping[str, Any]] = []
@@ -86,14 +95,29 @@ class DbtProject:
                 reported.append(as_dict)
 
         with _one_at_a_time, self._scratch() as target:
-            if self._parsed is None:
-                with self._lock():
-                    self._load()
+            self._ensure_loaded()
             arguments = [command, "--select", *select, "--target-path", str(target), "--no-write-json"]
             if command == "build":
                 arguments += ["--exclude-resource-type", "unit_test"]
-            result = self._invoke(arguments, _environment(url, rebuild_id), callbacks=[collect])
+            environment = _environment(url, rebuild_id, every_campaign=every_campaign)
+            result = self._invoke(arguments, environment, callbacks=[collect])
         return DbtBuild(reported, _failures(result))
+
+    def compiled_models(self) -> Mapping[str, str]:
+        """The SQL of each model by its id, as it would run without a rebuild's windows; asks no server."""
+        with _one_at_a_time, self._scratch() as target:
+            self._ensure_loaded()
+            arguments = ["compile", "--select", "resource_type:model", "--indirect-selection", "empty"]
+            arguments += ["--target-path", str(target), "--no-write-json", "--no-introspect", "--no-populate-cache"]
+            result = self._invoke(arguments, {"IRIS_REBUILD_ID": ""})
+        if failures := _failures(result):
+            raise DbtError("; ".join(failures))
+        return {each.node.unique_id: each.node.compiled_code for each in result.result.results}
+
+    def _ensure_loaded(self) -> None:
+        if self._parsed is None:
+            with self._lock():
+                self._load()
 
     def _load(self) -> None:
         """What an earlier process parsed, if the project is still the same: reading it takes a tenth of parsing."""
@@ -175,10 +199,12 @@ def connection_environment(url: str) -> dict[str, str]:
     }
 
 
-def _environment(url: str, rebuild_id: UUID | None) -> dict[str, str]:
+def _environment(url: str, rebuild_id: UUID | None, *, every_campaign: bool) -> dict[str, str]:
     environment = connection_environment(url)
     if rebuild_id is not None:
         environment["IRIS_REBUILD_ID"] = str(rebuild_id)
+    if every_campaign:
+        environment["IRIS_REBUILD_EVERY_CAMPAIGN"] = "yes"
     return environment
 
 

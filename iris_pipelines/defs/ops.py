@@ -23,6 +23,7 @@ from iris_pipelines.defs.checks import NAMES, ROLLUPS, recount_metadata
 from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.defs.export_checks import NAME as EXPORT_CHECK
 from iris_pipelines.defs.export_checks import compared_metadata, is_equal
+from iris_pipelines.defs.plots import plots_of
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import Rebuild, RebuildPlan, rebuild_everything_stale
 from iris_pipelines.defs.resources import Archive, Clock, DatabaseResource, LandingZone, WarehouseResource
@@ -57,12 +58,16 @@ def rebuild_stale_windows(
         plan = done.plan
         if plan.grain is Grain.HOUR:
             announce(context, [dg.AssetMaterialization(EVENT_LOG, partition=key) for key in _partition_keys(plan)])
-        plot = rebuild_plot(db, done)
+        sent, plots = rebuild_plot(db, done), plots_of(db, done.rebuilt)
         for event in dagster_events(done.build, dbt, context):
             if isinstance(event, dg.AssetMaterialization):
+                plot = {**sent, **plots.pop(".".join(event.asset_key.path), {})}
                 announce(context, _materializations(event, done, plot))
             else:
                 _log(context, event)
+        # The views on what was rebuilt show it too: they are as new as that.
+        views = [dg.AssetMaterialization(view.split("."), metadata=plot) for view, plot in plots.items()]
+        announce(context, views)
         done.build.raise_failures()
         if plan.grain in ROLLUPS and ".".join(ROLLUPS[plan.grain].path) in {each.relation for each in plan.models}:
             _check(context, db, plan)
@@ -223,7 +228,7 @@ def _materializations(
     """One for each partition of the rebuild, the last one with the plot; one in all for models of campaigns."""
     metadata = {**built.metadata, **rebuild_metadata(rebuild, ".".join(built.asset_key.path))}
     if rebuild.plan.grain is Grain.CAMPAIGN:
-        return [dg.AssetMaterialization(built.asset_key, metadata=metadata)]
+        return [dg.AssetMaterialization(built.asset_key, metadata={**metadata, **plot})]
     keys = _partition_keys(rebuild.plan)
     return [
         dg.AssetMaterialization(

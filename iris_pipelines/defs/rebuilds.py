@@ -44,11 +44,13 @@ class Model:
 
 @dataclass(frozen=True)
 class RebuildPlan:
-    """Models of one grain that need the same windows; those of campaigns know themselves which."""
+    """Models of one grain that need the same windows; those of campaigns know themselves which are stale."""
 
     grain: Grain
     models: tuple[Model, ...]
     windows: tuple[Window, ...]
+    every_campaign: bool = False
+    """Whether models of campaigns compute all of them anew."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def rebuild(db: Database, dbt: DbtProject, plan: RebuildPlan, *, requested_by: s
         hand_out_touched_hours(connection)
         rebuild_id = request_rebuild(connection, plan.windows, requested_by=requested_by)
     started = time.monotonic()
-    build = dbt.build(db.url, names, rebuild_id=rebuild_id)
+    build = dbt.build(db.url, names, rebuild_id=rebuild_id, every_campaign=plan.every_campaign)
     seconds = time.monotonic() - started
     with db.transaction() as connection:
         rebuilt = {

@@ -5,6 +5,7 @@ A metric says what it is computed from, so that reports, alerts and the API need
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,7 +21,7 @@ class Unit(StrEnum):
 
 
 @dataclass(frozen=True)
-class Metric:
+class Metric(ABC):
     """A figure over any group of events; each kind of metric is a class below."""
 
     name: str
@@ -28,9 +29,9 @@ class Metric:
     unit: Unit
 
     @property
+    @abstractmethod
     def formula(self) -> str:
         """How it comes from the events or from other metrics, in words."""
-        raise NotImplementedError
 
     @property
     def description(self) -> str:

@@ -9,6 +9,8 @@ import dagster as dg
 import pytest
 
 from iris_pipelines.defs import build_defs
+from iris_pipelines.defs.column_lineage import FILE, as_text, trace_column_lineage
+from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +75,26 @@ def test_the_reviewed_list_of_assets_schedules_and_sensors_is_current(
     ]
     snapshot = Path(__file__).with_name("definitions.txt")
     assert "\n".join(lines) + "\n" == snapshot.read_text(), f"review the change, then write it to {snapshot.name}"
+
+
+def test_columns_say_what_they_come_from(assets: list[dg.AssetSpec], tmp_path_factory: pytest.TempPathFactory) -> None:
+    traced = trace_column_lineage(DbtProject(tmp_path_factory.mktemp("lineage")))
+    assert as_text(traced) == FILE.read_text(), "make docs writes it anew"
+
+    by_key = {spec.key: spec for spec in assets}
+    for spec in assets:
+        if "dbt" not in spec.kinds:
+            continue
+        columns = [column.name for column in spec.metadata["dagster/column_schema"].columns]
+        deps = spec.metadata["dagster/column_lineage"].deps_by_column
+        assert list(deps) == columns, spec.key
+        assert {dep.asset_key for found in deps.values() for dep in found} <= {dep.asset_key for dep in spec.deps}
+        for dep in (dep for found in deps.values() for dep in found):
+            schema = by_key[dep.asset_key].metadata.get("dagster/column_schema")
+            assert schema is None or dep.column_name in [column.name for column in schema.columns], (spec.key, dep)
+    sent = by_key[dg.AssetKey(["analytics", "campaign_performance"])].metadata["dagster/column_lineage"]
+    activity = dg.AssetKey(["analytics_intermediate", "int_message_activity_daily"])
+    assert list(sent.deps_by_column["total_sent"]) == [dg.TableColumnDep(activity, "sent")]
 
 
 def test_models_show_their_columns_layer_and_file_and_how_fresh_they_have_to_be(assets: list[dg.AssetSpec]) -> None:

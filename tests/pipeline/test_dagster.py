@@ -265,3 +265,71 @@ def test_a_ranking_is_a_partition_of_its_own_and_views_follow(
     with database.transaction() as connection:
         sent = connection.execute("select sum(messages_sent) from analytics.channel_daily").fetchone()
     assert sent == (2,)
+
+
+def test_a_run_of_campaign_models_by_hand_replaces_every_campaign_unless_it_is_told_otherwise(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, database: Database
+) -> None:
+    load(database, NOW - 2 * HOUR)
+    performance = dg.AssetKey(["analytics", "campaign_performance"])
+    with database.transaction() as connection:
+        connection.execute("update iris.analytics_events set campaign_id = %s", (UUID(int=7),))
+    assert run(definitions, instance, "stale_windows_job").success
+
+    def by_hand(**options: object) -> tuple[dict[str, object], object]:
+        with database.transaction() as connection:
+            connection.execute("update analytics.campaign_performance set total_sent = 99")
+        result = run(definitions, instance, "campaign_marts_job", **options)
+        assert result.success
+        (built,) = (
+            each for each in result.asset_materializations_for_node("campaign_models") if each.asset_key == performance
+        )
+        with database.transaction() as connection:
+            sent = connection.execute("select total_sent from analytics.campaign_performance").fetchone()
+        return {name: built.metadata[name].value for name in ("campaigns", "replaced")}, sent
+
+    metadata, sent = by_hand(run_config={"ops": {"campaign_models": {"config": {"only_stale": True}}}})
+    assert (metadata["campaigns"], sent) == (0, (99,))
+    assert "up to date" in str(metadata["replaced"])
+    assert by_hand() == ({"campaigns": 1, "replaced": "every campaign"}, (1,))
+
+
+def test_costs_levels_and_campaigns_are_drawn_for_their_tables_and_for_the_views_on_them(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, database: Database
+) -> None:
+    load(database, NOW - 2 * HOUR, NOW - DAY)
+    with database.transaction() as connection:
+        connection.execute(
+            "update iris.analytics_events set cost = 0.5, campaign_id = %s, contact_id = %s",
+            (UUID(int=7), UUID(int=8)),
+        )
+    result = run(definitions, instance, "stale_windows_job")
+    assert result.success
+    shown = {
+        event.asset_key.to_user_string(): set(event.step_materialization_data.materialization.metadata)
+        for event in result.all_events
+        if event.is_step_materialization and event.asset_key is not None
+    }
+    for asset, plot in {
+        "analytics_intermediate/int_channel_activity_daily": "costs",
+        "analytics/cost_daily": "costs",
+        "analytics_intermediate/int_engagement_levels": "levels",
+        "analytics/engagement_segments": "levels",
+        "analytics/campaign_performance": "latest_campaigns",
+        "analytics/campaign_costs": "latest_campaigns",
+    }.items():
+        assert plot in shown[asset], asset
+    assert "latest_tests" not in shown["analytics/campaign_variants"]
+    event = instance.get_latest_materialization_event(dg.AssetKey(["analytics", "cost_daily"]))
+    assert event is not None and event.asset_materialization is not None
+    text = str(event.asset_materialization.metadata["costs"].value)
+    assert "USD 1.00 from 2026-11-19 to 2026-11-20, by day and channel" in text
+    assert "data:image/svg+xml" in text
+
+    built = run(definitions, instance, "views_job")
+    (view,) = [
+        each
+        for each in built.asset_materializations_for_node("views")
+        if each.asset_key == dg.AssetKey(["analytics", "cost_daily"])
+    ]
+    assert view.metadata["costs"].value == text

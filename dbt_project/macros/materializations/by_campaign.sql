@@ -1,8 +1,8 @@
 {# A table of which a run replaces whole campaigns: those that are noted as stale for it in iris.stale_campaigns.
 
    A replaced window of an input notes the campaigns that it held and that it holds, and a trigger those whose name or
-   variants changed. Without IRIS_REBUILD_ID, as when an analyst calls `dbt build`, and when the table is new, every
-   campaign is replaced. The model says with `in_replaced_campaigns` where the campaigns go. #}
+   variants changed. Without IRIS_REBUILD_ID, as when an analyst calls `dbt build`, with IRIS_REBUILD_EVERY_CAMPAIGN, as
+   when somebody materializes the asset, and when the table is new, every campaign is replaced. The model says with `in_replaced_campaigns` where the campaigns go. #}
 {% materialization by_campaign, adapter='postgres' %}
 
     {%- set target_relation = this.incorporate(type='table') -%}
@@ -16,7 +16,7 @@
     {% set is_new = not described_columns(target_relation) %}
     {% do prepare_target(target_relation, consumer) %}
     {% set response, result = adapter.execute(
-        replace_campaigns_sql(target_relation, consumer, sql, is_new or rebuild_id() is none), auto_begin=True, fetch=True
+        replace_campaigns_sql(target_relation, consumer, sql, is_new or rebuilds_every_campaign()), auto_begin=True, fetch=True
     ) %}
     {% set campaigns = result.rows[0]['campaigns'] | int %}
     {% set rows = result.rows[0]['rows'] | int %}
@@ -90,6 +90,12 @@
         set campaign_count = excluded.campaign_count, row_count = excluded.row_count, rebuilt_at = clock_timestamp()
     ){% endif %}
     select campaigns, rows from counted
+{%- endmacro %}
+
+
+{# Whether this run replaces every campaign, and not only those that are stale. Read under `execute`, as all of it. #}
+{% macro rebuilds_every_campaign() -%}
+    {{ return(rebuild_id() is none or env_var('IRIS_REBUILD_EVERY_CAMPAIGN', '') != '') }}
 {%- endmacro %}
 
 

@@ -17,8 +17,9 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% do prepare_session() %}
-    {% do get_assert_columns_equivalent(sql) %}
+    {#- In this order: a model may read its own rows. -#}
     {% do prepare_target(target_relation, consumer) %}
+    {% do get_assert_columns_equivalent(sql) %}
     {% call statement('prepare_insert') %}
         {{ prepare_insert_sql(target_relation, consumer, sql) }}
     {% endcall %}

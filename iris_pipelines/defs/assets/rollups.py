@@ -8,9 +8,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+from pydantic import Field
 
 from iris_pipelines.db.staleness import Grain
+from iris_pipelines.defs.column_lineage import ColumnSources, column_lineage_metadata, read_column_lineage
 from iris_pipelines.defs.dbt import PROJECT_FOLDER, DbtBuild, DbtProject
+from iris_pipelines.defs.plots import plots_of
 from iris_pipelines.defs.rebuild_metadata import rebuild_metadata, rebuild_plot
 from iris_pipelines.defs.rebuilds import Model, RebuildPlan, build_views, closed_part, rebuild, rebuilt_models
 from iris_pipelines.defs.resources import Clock, DatabaseResource
@@ -64,6 +67,15 @@ def _meta(dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
 TRANSLATOR = IrisDbtTranslator()
 
 
+class CampaignModelsConfig(dg.Config):
+    """What a run of the models of campaigns replaces; the rebuild of what is stale has no need of such a run."""
+
+    only_stale: bool = Field(
+        default=False,
+        description="Leave alone the campaigns that are up to date, instead of computing all of them anew.",
+    )
+
+
 def rollup_assets(
     manifest: Mapping[str, Any],
     hourly: dg.HourlyPartitionsDefinition,
@@ -80,10 +92,12 @@ def rollup_assets(
     )
     def campaign_models(
         context: dg.AssetExecutionContext,
+        config: CampaignModelsConfig,
         database: dg.ResourceParam[DatabaseResource],
         dbt: dg.ResourceParam[DbtProject],
     ) -> Iterator[Any]:
-        plan = RebuildPlan(Grain.CAMPAIGN, _selected_models(context, dbt), ())
+        models = _selected_models(context, dbt)
+        plan = RebuildPlan(Grain.CAMPAIGN, models, (), every_campaign=not config.only_stale)
         yield from _rebuild(context, plan, database, dbt)
 
     @dbt_assets(
@@ -98,7 +112,10 @@ def rollup_assets(
         dbt: dg.ResourceParam[DbtProject],
     ) -> Iterator[Any]:
         names = [node["name"] for node in _selected(context, dbt)]
-        yield from dagster_events(build_views(database.get(), dbt, names), dbt, context)
+        build = build_views(database.get(), dbt, names)
+        plots = plots_of(database.get(), [".".join(key.path) for key in context.selected_asset_keys])
+        for event in dagster_events(build, dbt, context):
+            yield _with_plots(event, context, plots)
 
     models = (
         _partitioned_models(manifest, "hourly", "hourly_models", Grain.HOUR, hourly),
@@ -107,7 +124,8 @@ def rollup_assets(
         campaign_models,
         views,
     )
-    return [each.map_asset_specs(lambda spec: _with_freshness_and_file(spec, manifest)) for each in models]
+    lineage = read_column_lineage()
+    return [each.map_asset_specs(lambda spec: _with_facts(spec, manifest, lineage)) for each in models]
 
 
 def _partitioned_models(
@@ -135,15 +153,16 @@ def _partitioned_models(
     return models
 
 
-def _with_freshness_and_file(spec: dg.AssetSpec, manifest: Mapping[str, Any]) -> dg.AssetSpec:
-    """Beside what dagster-dbt says of a model: how fresh it has to be, and where its file is."""
+def _with_facts(spec: dg.AssetSpec, manifest: Mapping[str, Any], lineage: Mapping[str, ColumnSources]) -> dg.AssetSpec:
+    """Beside what dagster-dbt says of a model: how fresh it has to be, its file, and what its columns come from."""
     model = manifest["nodes"][spec.metadata["dagster_dbt/unique_id"]]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Class `.*CodeReference", dg.BetaWarning)
         file = dg.LocalFileCodeReference(file_path=str(PROJECT_FOLDER / model["original_file_path"]))
         references = dg.CodeReferencesMetadataValue(code_references=[file])
     policies = [_FRESHNESS[tag] for tag in model["tags"] if tag in _FRESHNESS]
-    return spec.merge_attributes(metadata={"dagster/code_references": references}).replace_attributes(
+    columns = column_lineage_metadata(lineage.get(".".join(spec.key.path), {}))
+    return spec.merge_attributes(metadata={"dagster/code_references": references, **columns}).replace_attributes(
         freshness_policy=policies[0] if policies else None
     )
 
@@ -162,17 +181,29 @@ def _rebuild(
     context: dg.AssetExecutionContext, plan: RebuildPlan, database: DatabaseResource, dbt: DbtProject
 ) -> Iterator[Any]:
     done = rebuild(database.get(), dbt, plan, requested_by=context.run.run_id)
-    plot = rebuild_plot(database.get(), done)
+    sent = rebuild_plot(database.get(), done)
+    plots = plots_of(database.get(), done.rebuilt)
     for event in dagster_events(done.build, dbt, context):
         if isinstance(event, dg.Output):
             key = context.asset_key_for_output(event.output_name)
-            if plot:
+            relation = ".".join(key.path)
+            plot = {**sent, **plots.get(relation, {})}
+            metadata = {**event.metadata, **rebuild_metadata(done, relation)}
+            if plot and plan.grain is not Grain.CAMPAIGN:
                 context.add_asset_metadata(plot, asset_key=key, partition_key=context.partition_key_range.end)
-            metadata = {**event.metadata, **rebuild_metadata(done, ".".join(key.path))}
+            else:
+                metadata.update(plot)
             yield dg.Output(None, output_name=event.output_name, metadata=metadata)
         else:
             yield event
     done.build.raise_failures()
+
+
+def _with_plots(event: Any, context: dg.AssetExecutionContext, plots: Mapping[str, Mapping[str, Any]]) -> Any:
+    if not isinstance(event, dg.Output):
+        return event
+    relation = ".".join(context.asset_key_for_output(event.output_name).path)
+    return dg.Output(None, output_name=event.output_name, metadata={**event.metadata, **plots.get(relation, {})})
 
 
 def _selected_models(context: dg.AssetExecutionContext, dbt: DbtProject) -> tuple[Model, ...]:

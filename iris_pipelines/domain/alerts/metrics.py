@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from iris_pipelines.domain.metrics import METRICS, Cost, Count, MeanTime, Metric, PercentileTime, Rate, Unit
+from iris_pipelines.domain.metrics import METRICS, Cost, Count, MeanTime, PercentileTime, Rate, Unit
 from iris_pipelines.domain.rates import rate
 
 
@@ -58,9 +58,12 @@ class Observation:
     """What it was computed from: the denominator of a rate, the number of times of a mean."""
 
 
+Watchable = Rate | Count | Cost | MeanTime | PercentileTime
+"""The kinds of metrics that a window of events adds up to; uniques are none of them."""
+
 API_ERROR_RATE = Rate("api_error_rate", "Failed of all API requests", Unit.PERCENT, "api_failures", "api_requests")
 
-WATCHABLE: Mapping[str, Metric] = {
+WATCHABLE: Mapping[str, Watchable] = {
     metric.name: metric
     for metric in (
         *(
@@ -80,11 +83,12 @@ WATCHABLE: Mapping[str, Metric] = {
         ),
         API_ERROR_RATE,
     )
+    if isinstance(metric, Watchable)
 }
 """Every metric that a rule may name."""
 
 
-def observe(metric: Metric, measures: Measures) -> Observation:
+def observe(metric: Watchable, measures: Measures) -> Observation:
     """The published value of a metric, rounded as every table has it, and the volume behind it."""
     match metric:
         case Rate():
@@ -100,7 +104,6 @@ def observe(metric: Metric, measures: Measures) -> Observation:
             return Observation(_whole(mean), measures.delivery_times)
         case PercentileTime():
             return Observation(_whole(measures.p95_delivery_ms), measures.delivery_times)
-    raise NotImplementedError(metric.name)
 
 
 def _whole(value: Decimal | None) -> Decimal | None:

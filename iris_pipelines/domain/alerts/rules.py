@@ -25,10 +25,10 @@ from pydantic import (
     model_validator,
 )
 
-from iris_pipelines.domain.alerts.metrics import WATCHABLE, Observation
+from iris_pipelines.domain.alerts.metrics import WATCHABLE, Observation, Watchable
 from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.domain.events import CHANNELS
-from iris_pipelines.domain.metrics import Metric, Rate
+from iris_pipelines.domain.metrics import Rate
 
 LONGEST_WINDOW = 31 * 24 * 60
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\".]+(\.[^@\s,;<>\".]+)*\Z")
@@ -143,7 +143,7 @@ class Condition(BaseModel):
         return self
 
     @property
-    def definition(self) -> Metric:
+    def definition(self) -> Watchable:
         """The metric, as the registry has it."""
         return WATCHABLE[self.metric]
 

@@ -6,7 +6,7 @@ Every fragment is written here; a report chooses among them and never adds a wor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import LiteralString
 
@@ -40,6 +40,8 @@ class Source:
     """Bucket and count of a histogram of durations."""
     bucket_time: Sql | None = None
     """The milliseconds that stand for `bucket`."""
+    histogram: Sql | None = None
+    """Joined to its rows where its buckets are asked for: those that one row holds, as rows."""
     published: tuple[str, tuple[str, ...]] | None = None
     """The dimension of time and the others of its key: at that grain, its columns are the answer as they stand."""
     condition: Sql | None = None
@@ -192,17 +194,28 @@ ACTIVITY = Source(
     contact="s.contact_id",
     stands_on="analytics_intermediate.int_activity_daily",
 )
-DELIVERY_TIMES = Source(
+_DELIVERY_TIMES = Source(
     "int_delivery_times_daily",
     "analytics_intermediate.int_delivery_times_daily",
     MESSAGES,
     DAY,
-    texts={"channel": "s.channel", "provider": "s.provider"},
+    texts={"channel": "s.channel"},
     measures={},
-    bulk=3_000,
+    bulk=1_500,
     instant=_DAY_START,
-    time_bucket=("s.bucket", "s.deliveries"),
+    time_bucket=("h.bucket", "h.deliveries"),
     bucket_time=BUCKET_TIME,
+    histogram=" cross join lateral unnest(s.buckets, s.counts) as h (bucket, deliveries)",
+    condition="s.provider is null",
+)
+DELIVERY_TIMES = (
+    _DELIVERY_TIMES,
+    replace(
+        _DELIVERY_TIMES,
+        texts={"channel": "s.channel", "provider": "s.provider"},
+        bulk=3_000,
+        condition="s.provider is not null",
+    ),
 )
 API_EVENTS = Source(
     "the event log",
@@ -243,5 +256,5 @@ API_REQUESTS = Source(
     bucket_time="bucket::float8",
     whole_percentiles=True,
 )
-SOURCES = (DAILY, CHANNEL_ACTIVITY, HOURLY, DELIVERY_TIMES, API_REQUESTS, ACTIVITY, MESSAGE_EVENTS, API_EVENTS)
+SOURCES = (DAILY, CHANNEL_ACTIVITY, HOURLY, *DELIVERY_TIMES, API_REQUESTS, ACTIVITY, MESSAGE_EVENTS, API_EVENTS)
 EVENTS = {MESSAGES.name: MESSAGE_EVENTS, API.name: API_EVENTS}

@@ -93,9 +93,10 @@ class _Compiler:
             conditions.append(SQL(source.condition))
         conditions += [text_condition(each, source, self._parameters) for each in self._question.text_filters]
         spans = self._spans(source, windows, conditions)
-        return SQL("select {columns} from {relation} as s{spans} where {conditions}").format(
+        return SQL("select {columns} from {relation} as s{histogram}{spans} where {conditions}").format(
             columns=_COMMA.join(selected) if selected else SQL("1 as one"),
             relation=SQL(source.relation),
+            histogram=SQL(source.histogram or ""),
             spans=spans,
             conditions=_AND.join(conditions),
         )

@@ -102,12 +102,15 @@ def test_percentiles_of_a_range_are_those_of_the_range_to_one_per_cent(
     pipeline.refresh(now=NOW)
     start, end = (MARCH - 4 * DAY).date(), MARCH.date()
     of_range = rendered("percentiles_of_buckets('buckets', ['tenant_id', 'channel'])", "delivery_times.sql")
+    histograms = rendered("rows_of_histograms('times')", "delivery_times.sql")
     with database.transaction() as connection:
-        statement = (
-            "with buckets as (select * from analytics_intermediate.int_delivery_times_daily"
-            f" where date >= '{start}' and date < '{end}') {of_range}"
-        )
-        rows = connection.execute(statement.encode()).fetchall()
+        statements = [
+            "with buckets as (select times.*, histogram.bucket, histogram.deliveries"
+            f" from analytics_intermediate.int_delivery_times_daily as times {histograms}"
+            f" where date >= '{start}' and date < '{end}' and provider is {which}) {of_range}"
+            for which in ("null", "not null")
+        ]
+        rows, added_up = (connection.execute(statement.encode()).fetchall() for statement in statements)
         exact = connection.execute(
             "select tenant_id, channel, percentile_cont(array[0.5, 0.95, 0.99]) within group (order by duration_ms)"
             " from iris.analytics_events where event_type = 'message.delivered' and duration_ms is not null"
@@ -116,6 +119,7 @@ def test_percentiles_of_a_range_are_those_of_the_range_to_one_per_cent(
         ).fetchall()
     found = {(tenant_id, channel): list(percentiles) for tenant_id, channel, *percentiles in rows}
     assert len(found) > 5
+    assert sorted(rows) == sorted(added_up)
     assert found == {
         (tenant_id, channel): [pytest.approx(each, rel=0.01, abs=0.5) for each in percentiles]
         for tenant_id, channel, percentiles in exact

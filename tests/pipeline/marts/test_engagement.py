@@ -10,6 +10,7 @@ import pytest
 
 from iris_pipelines.db.contact_scores import WrittenScores, scores_are_due, write_contact_scores
 from iris_pipelines.db.database import Database
+from iris_pipelines.db.staleness import request_rebuild
 from iris_pipelines.db.tenants import Tenant, create_tenant
 from iris_pipelines.defs import build_defs
 from iris_pipelines.defs.rebuilds import build_views
@@ -173,6 +174,39 @@ def test_day_by_day_comes_to_the_same_as_a_backfill_years_later(pipeline: Pipeli
     assert_exact(database, now=years_later, asked=[day.date() for day in days])
     assert {MARCH.date(), date(2024, 2, 18)}.isdisjoint(engagement_recount.kept_dates(database))
     assert {day: engagement_recount.answered(database, day.date()) for day in days} == by_day
+
+
+def test_a_day_goes_on_from_the_day_before_unless_that_is_stale_or_the_day_is_a_monday(
+    pipeline: Pipeline, database: Database
+) -> None:
+    corners(database)
+    refresh(pipeline, now=NOW)
+    exact = engagement_recount.rows(database, YESTERDAY)
+    wednesday, monday = YESTERDAY - timedelta(days=1), YESTERDAY - timedelta(days=3)
+
+    def rebuilt(day: date, *, stale: bool) -> object:
+        """The scores of a day whose day before was spoiled, and is noted as stale or not."""
+        start = datetime.combine(day, datetime.min.time(), UTC)
+        spoil = f"update {PARTS} set opened_ninetieths = opened_ninetieths + 900 where as_of_date = %s"
+        assert execute(database, spoil, day - timedelta(days=1))
+        if stale:
+            note = "insert into iris.stale_hours (consumer, hour) values (%s, %s)"
+            execute(database, note, PARTS, start - DAY)
+        with database.transaction() as connection:
+            rebuild_id = request_rebuild(connection, [Window(start, start + DAY)])
+        pipeline.dbt.build(database.url, ["int_engagement_parts"], rebuild_id=rebuild_id).raise_failures()
+        execute(database, spoil.replace("+ 900", "- 900"), day - timedelta(days=1))
+        execute(database, "delete from iris.stale_hours where consumer = %s", PARTS)
+        return engagement_recount.rows(database, day)
+
+    assert YESTERDAY.isoweekday() == 4
+    assert rebuilt(YESTERDAY, stale=True) == exact
+    assert rebuilt(YESTERDAY, stale=False) != exact
+    assert rebuilt(YESTERDAY, stale=True) == exact
+    as_of_monday = engagement_recount.rows(database, monday)
+    assert rebuilt(monday, stale=False) == as_of_monday
+    as_of_wednesday = engagement_recount.rows(database, wednesday)
+    assert rebuilt(wednesday, stale=False) != as_of_wednesday
 
 
 def test_kept_are_the_last_35_days_and_month_ends(pipeline: Pipeline, database: Database) -> None:

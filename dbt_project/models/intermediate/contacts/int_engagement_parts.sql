@@ -17,6 +17,16 @@ dates as materialized (
 ),
 
 -- Dates are counted once, not for each row: where none is kept, nothing is read.
+basis as materialized (
+
+    select
+        count(*) > 0 as is_kept,
+        count(*) = 1 and {{ day_before_is_right(range, this) }} as is_day_before
+
+    from dates
+
+),
+
 in_reach as (
 
     select
@@ -26,14 +36,48 @@ in_reach as (
     from dates
     inner join {{ points }} as points on points.date between dates.as_of_date - 89 and dates.as_of_date
     where
-        (select count(kept.as_of_date) from dates as kept) > 0
+        (select basis.is_kept and not basis.is_day_before from basis)
         and points.date between {{ first_day(range) }} - 89 and {{ last_day(range) }}
+
+),
+
+from_all_days as (
+
+    {{ engagement_parts('in_reach', points, with_state=true) }}
+
+),
+
+day_before as (
+
+    select *
+
+    from {{ this }}
+    where (select basis.is_day_before from basis) and as_of_date = {{ first_day(range) }} - 1
+
+),
+
+days_that_differ as (
+
+    select *
+
+    from {{ points }}
+    where
+        (select basis.is_day_before from basis)
+        and date in ({{ first_day(range) }}, {{ first_day(range) }} - 81, {{ first_day(range) }} - 90)
+
+),
+
+from_day_before as (
+
+    {{ engagement_parts_of_next_day('day_before', 'days_that_differ', points, first_day(range)) }}
 
 ),
 
 final as (
 
-    {{ engagement_parts('in_reach', points) }}
+    select * from from_all_days
+    union all
+    select * from from_day_before
 
 )
 

@@ -11,8 +11,17 @@ activity as (
 
 delivery_times as (
 
-    select * from {{ ref('int_delivery_times_daily') }}
-    where provider <> 'unknown'
+    select
+        times.tenant_id,
+        times.date,
+        times.channel,
+        times.provider,
+        histogram.bucket,
+        histogram.deliveries
+
+    from {{ ref('int_delivery_times_daily') }} as times
+    {{ rows_of_histograms('times') }}
+    where times.provider <> 'unknown'
 
 ),
 
