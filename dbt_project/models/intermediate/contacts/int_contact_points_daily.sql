@@ -17,4 +17,4 @@ select
 from {{ ref('stg_iris__events') }}
 where {{ in_window('timestamp') }} and event_type <> 'api.request' and contact_id is not null
 group by 1, 2, 3
-order by contact_id
+order by 3

@@ -3,7 +3,7 @@
 from iris_pipelines.db.migrations import run_script
 
 revision = "0016"
-down_revision = "0012"
+down_revision = "0015"
 
 
 def upgrade() -> None:
