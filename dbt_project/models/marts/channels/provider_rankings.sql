@@ -1,27 +1,13 @@
 {{ config(materialized='windowed') }}
 
+{%- set range = run_range() %}
+
 with
 
 activity as (
 
     select * from {{ ref('int_channel_activity_daily') }}
     where provider <> 'unknown'
-
-),
-
-delivery_times as (
-
-    select
-        times.tenant_id,
-        times.date,
-        times.channel,
-        times.provider,
-        histogram.bucket,
-        histogram.deliveries
-
-    from {{ ref('int_delivery_times_daily') }} as times
-    {{ rows_of_histograms('times') }}
-    where times.provider <> 'unknown'
 
 ),
 
@@ -61,34 +47,44 @@ totals as (
 
 ),
 
-buckets as (
+-- A number for each group: buckets are added up by it in a third of the time that its five columns would take.
+numbered as (
 
     select
-        delivery_times.tenant_id,
-        spans.as_of_date,
-        spans.window_days,
-        delivery_times.channel,
-        delivery_times.provider,
-        delivery_times.bucket,
-        sum(delivery_times.deliveries) as deliveries
+        tenant_id,
+        as_of_date,
+        window_days,
+        channel,
+        provider,
+        row_number() over () as number
 
-    from spans
-    inner join delivery_times on delivery_times.date between spans.first_date and spans.as_of_date
-    group by
-        delivery_times.tenant_id,
-        spans.as_of_date,
-        spans.window_days,
-        delivery_times.channel,
-        delivery_times.provider,
-        delivery_times.bucket
+    from totals
+
+),
+
+buckets as materialized (
+
+    select
+        numbered.number,
+        histogram.bucket,
+        sum(histogram.deliveries) as deliveries
+
+    from numbered
+    inner join {{ ref('int_delivery_times_daily') }} as times
+        on
+            numbered.tenant_id = times.tenant_id
+            and numbered.channel = times.channel
+            and numbered.provider = times.provider
+            and times.date between numbered.as_of_date - (numbered.window_days - 1) and numbered.as_of_date
+    {{ rows_of_histograms('times') }}
+    where times.date between {{ first_day(range) }} - 29 and {{ last_day(range) }}
+    group by numbered.number, histogram.bucket
 
 ),
 
 percentiles as (
 
-    {{ percentiles_of_buckets(
-        'buckets', ['tenant_id', 'as_of_date', 'window_days', 'channel', 'provider'], percentages=[95]
-    ) }}
+    {{ percentiles_of_buckets('buckets', ['number'], percentages=[95]) }}
 
 ),
 
@@ -106,7 +102,8 @@ final as (
         now() as computed_at
 
     from scored
-    left join percentiles using (tenant_id, as_of_date, window_days, channel, provider)
+    left join numbered using (tenant_id, as_of_date, window_days, channel, provider)
+    left join percentiles using (number)
 
 )
 
