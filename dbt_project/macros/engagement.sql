@@ -134,6 +134,7 @@
    stale is committed with the facts that this statement reads, or it sees neither. Every Monday is computed from all of
    its days, so that rows that somebody spoiled are healed within a week. #}
 {% macro day_before_is_right(range, rows) -%}
+    {%- set consumer = (rows | string | replace('"', '')).split('.')[-2:] | join('.') -%}
     (
         {{ first_day(range) }} = {{ last_day(range) }}
         and extract(isodow from {{ first_day(range) }}) <> 1
@@ -141,7 +142,7 @@
         and not exists (
             select 1 from iris.stale_hours as stale
             where
-                stale.consumer = '{{ model.schema }}.{{ model.alias }}'
+                stale.consumer = '{{ consumer }}'
                 and stale.hour >= {{ range[0] }} - interval '24 hours'
                 and stale.hour < {{ range[0] }}
         )

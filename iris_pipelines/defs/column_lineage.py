@@ -32,7 +32,7 @@ def read_column_lineage() -> Mapping[str, ColumnSources]:
 def column_lineage_metadata(sources: ColumnSources) -> dict[str, Any]:
     """For machines as Dagster names it; for people, whose UI does not draw that, as a table."""
     records = [
-        dg.TableRecord({"column": column, "comes from": ", ".join(found) or "no column"})
+        dg.TableRecord({"column": column, "comes from": ", ".join(each.split(".", 1)[1] for each in found)})
         for column, found in sources.items()
     ]
     deps = {column: [_dependency(source) for source in found] for column, found in sources.items()}

@@ -62,14 +62,18 @@ class DbtProject:
         self.state = state
         self.database = database
         self._parsed: Manifest | None = None
+        self._manifest: tuple[str, Mapping[str, Any]] | None = None
 
     def manifest(self) -> Mapping[str, Any]:
         """The manifest as JSON, made anew when a file of the project has changed since."""
         with self._lock():
-            if not self._is_fresh():
+            fingerprint = self._fingerprint()
+            if not self._is_fresh(fingerprint):
                 self._parse()
-            manifest: Mapping[str, Any] = json.loads((self.state / "manifest.json").read_bytes())
-        return manifest
+            # Reading it takes as long as a model does, and a rebuild asks for it at every step.
+            if self._manifest is None or self._manifest[0] != fingerprint:
+                self._manifest = fingerprint, json.loads((self.state / "manifest.json").read_bytes())
+            return self._manifest[1]
 
     def build(
         self,
@@ -96,7 +100,9 @@ class DbtProject:
 
         with _one_at_a_time, self._scratch() as target:
             self._ensure_loaded()
+            # What dbt would look up of all relations beforehand, our materializations look up of their own.
             arguments = [command, "--select", *select, "--target-path", str(target), "--no-write-json"]
+            arguments += ["--no-populate-cache"]
             if command == "build":
                 arguments += ["--exclude-resource-type", "unit_test"]
             environment = _environment(url, rebuild_id, every_campaign=every_campaign)
@@ -125,7 +131,7 @@ class DbtProject:
         from dbt.parser.manifest import extended_mashumuro_decoder
 
         packed = self.state / "partial_parse.msgpack"
-        if not (self._is_fresh() and packed.exists()):
+        if not (self._is_fresh(self._fingerprint()) and packed.exists()):
             self._parse()
             return
         self._parsed = Manifest.from_msgpack(packed.read_bytes(), decoder=extended_mashumuro_decoder)
@@ -152,9 +158,9 @@ class DbtProject:
             runner = dbtRunner(manifest=self._parsed, callbacks=list(callbacks))
             return runner.invoke([*arguments, *places, *quiet])
 
-    def _is_fresh(self) -> bool:
+    def _is_fresh(self, fingerprint: str) -> bool:
         try:
-            return (self.state / "fingerprint").read_text() == self._fingerprint()
+            return (self.state / "fingerprint").read_text() == fingerprint
         except FileNotFoundError:
             return False
 

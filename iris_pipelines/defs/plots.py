@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -39,9 +39,12 @@ def _costs(connection: Connection) -> str | None:
         by_currency[currency][day][channel] = float(cost)
     pictures = []
     for currency, days in list(by_currency.items())[:_MOST_CURRENCIES]:
-        total = sum(sum(each.values()) for each in days.values())
-        title = f"{currency} {total:,.2f} from {min(days)} to {max(days)}, by day and channel"
-        pictures.append(_picture(title, stacked_bars([days[day] for day in sorted(days)])))
+        first, last = min(days), max(days)
+        columns = [days.get(first + timedelta(days=n), {}) for n in range((last - first).days + 1)]
+        total = sum(sum(each.values()) for each in columns)
+        pictures.append(
+            _picture(f"{currency} {total:,.2f} from {first} to {last}, by day and channel", stacked_bars(columns))
+        )
     return "\n\n".join(pictures) or None
 
 

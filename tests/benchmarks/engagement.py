@@ -83,7 +83,11 @@ class EngagementBenchmark:
             connection.execute("analyze iris.analytics_events")
 
     def _together(self, day: Window) -> float:
+        """Seconds for the scores as of a day that is new, as they are made each night."""
         with self.database.transaction() as connection:
+            connection.execute(
+                "delete from analytics_intermediate.int_engagement_parts where as_of_date = %s", (day.start.date(),)
+            )
             rebuild_id = request_rebuild(connection, [day])
         started = time.monotonic()
         self.dbt.build(

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 
 from iris_pipelines.db.database import Database
-from iris_pipelines.db.staleness import request_rebuild
+from iris_pipelines.db.staleness import Grain, request_rebuild
 from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.defs.rebuilds import rebuilt_models
 from iris_pipelines.domain.windows import DAY, Window
@@ -98,6 +98,21 @@ class RollupBenchmark:
             together.append(self._net([model], days) / len(days))
             alone.append(statistics.mean(self._net([model], [day]) for day in days[:: max(1, len(days) // 5)]))
         return Ratio.of(f"{model}: a day of {len(days)} in one run / a day alone", together, alone)
+
+    def whole_graph_over_a_year(self, days: Sequence[Window]) -> Ratio:
+        """The cost of a day of every model among many days in one run, against that in runs of a twelfth of them."""
+        # Of campaigns nothing is stale by now, and they are no matter of days.
+        models = [model.name for model in rebuilt_models(self.dbt.manifest()) if model.grain is not Grain.CAMPAIGN]
+        self._rebuild(models, days)
+        month = len(days) // 12
+        together = [self._net(models, days) / len(days) for _ in range(self.repeats)]
+        apart = [
+            statistics.mean(
+                self._net(models, days[start : start + month]) / month for start in range(0, 12 * month, month)
+            )
+            for _ in range(self.repeats)
+        ]
+        return Ratio.of(f"every model: a day of {len(days)} in one run / a day of {month} in one run", together, apart)
 
     def _net(self, models: Sequence[str], windows: Sequence[Window]) -> float:
         """What replacing windows costs the server, without what dbt asks it around that."""

@@ -7,18 +7,28 @@ with last_day as (
     from analytics_intermediate.int_channel_activity_daily
 ),
 
-costs as (
+activity as (
     select
         coalesce(tenants.currency, 'USD') as currency,
         activity.date,
         activity.channel,
-        sum(activity.total_cost) as cost,
-        sum(activity.messages_sent) as messages_sent
+        activity.total_cost,
+        activity.messages_sent
     from analytics_intermediate.int_channel_activity_daily as activity
     cross join last_day
     left join iris.tenants as tenants on activity.tenant_id = tenants.id
     where activity.date > last_day.date - 30
-    group by 1, 2, 3
+),
+
+costs as (
+    select
+        currency,
+        date,
+        channel,
+        sum(total_cost) as cost,
+        sum(sum(messages_sent)) over (partition by currency) as messages_of_currency
+    from activity
+    group by currency, date, channel
 )
 
 select
@@ -28,18 +38,24 @@ select
     cost
 from costs
 where cost > 0
-order by sum(messages_sent) over (partition by currency) desc, currency, date, channel;
+order by messages_of_currency desc, currency asc, date asc, channel asc;
 
 -- name: plot_levels()
 -- Contacts by level, as of the last 35 days.
+with last_date as (
+    select max(as_of_date) as as_of_date
+    from analytics_intermediate.int_engagement_levels
+)
+
 select
-    as_of_date,
-    engagement_level,
-    sum(contacts)::bigint as contacts
-from analytics_intermediate.int_engagement_levels
-where as_of_date > (select max(as_of_date) - 35 from analytics_intermediate.int_engagement_levels)
-group by as_of_date, engagement_level
-order by as_of_date, engagement_level;
+    levels.as_of_date,
+    levels.engagement_level,
+    sum(levels.contacts)::bigint as contacts
+from analytics_intermediate.int_engagement_levels as levels
+cross join last_date
+where levels.as_of_date > last_date.as_of_date - 35
+group by levels.as_of_date, levels.engagement_level
+order by levels.as_of_date, levels.engagement_level;
 
 -- name: plot_campaigns()
 -- The campaigns that were active last, with what was delivered, and who opened and clicked.

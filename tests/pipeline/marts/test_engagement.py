@@ -194,7 +194,8 @@ def test_a_day_goes_on_from_the_day_before_unless_that_is_stale_or_the_day_is_a_
             execute(database, note, PARTS, start - DAY)
         with database.transaction() as connection:
             rebuild_id = request_rebuild(connection, [Window(start, start + DAY)])
-        pipeline.dbt.build(database.url, ["int_engagement_parts"], rebuild_id=rebuild_id).raise_failures()
+        build = pipeline.dbt.build(database.url, ["int_engagement_parts"], rebuild_id=rebuild_id, command="run")
+        build.raise_failures()
         execute(database, spoil.replace("+ 900", "- 900"), day - timedelta(days=1))
         execute(database, "delete from iris.stale_hours where consumer = %s", PARTS)
         return engagement_recount.rows(database, day)

@@ -30,7 +30,7 @@ channels as (
         sum(deliveries)::integer as deliveries
 
     from buckets
-    group by tenant_id, date, channel, bucket
+    group by 1, 2, 3, 4, 5
 
 ),
 
@@ -53,7 +53,7 @@ final as (
         array_agg(deliveries order by bucket) as counts
 
     from histograms
-    group by tenant_id, date, channel, provider
+    group by 1, 2, 3, 4
 
 )
 
