@@ -74,7 +74,7 @@ print(made.rows, int(peak.split()[1]) // 1024)
 
 @dataclass(frozen=True)
 class ReportBenchmark:
-    """Reports of the tenant with the most campaign traffic, over the 30 days before an instant; rollups are up to date."""
+    """Reports of the tenant with the most events of campaigns, over the 30 days before an instant; nothing is stale."""
 
     database: Database
     folder: Path
