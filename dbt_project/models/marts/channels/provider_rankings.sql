@@ -102,8 +102,14 @@ final as (
         now() as computed_at
 
     from scored
-    left join numbered using (tenant_id, as_of_date, window_days, channel, provider)
-    left join percentiles using (number)
+    inner join numbered
+        on
+            scored.tenant_id = numbered.tenant_id
+            and scored.as_of_date = numbered.as_of_date
+            and scored.window_days = numbered.window_days
+            and scored.channel = numbered.channel
+            and scored.provider = numbered.provider
+    left join percentiles on numbered.number = percentiles.number
 
 )
 

@@ -1,8 +1,10 @@
 -- analytics_intermediate.int_message_activity_daily is a view now, on the table int_activity_daily. Nothing is lost: the
 -- table is made anew from the events, as that of every new model is.
 
-delete from iris.stale_hours where consumer = 'analytics_intermediate.int_message_activity_daily';
-delete from iris.event_consumers where consumer = 'analytics_intermediate.int_message_activity_daily';
+delete from iris.stale_hours
+where consumer = 'analytics_intermediate.int_message_activity_daily';
+delete from iris.event_consumers
+where consumer = 'analytics_intermediate.int_message_activity_daily';
 
 do $$
 begin
