@@ -102,7 +102,7 @@ final as (
         now() as computed_at
 
     from scored
-    inner join numbered
+    left join numbered
         on
             scored.tenant_id = numbered.tenant_id
             and scored.as_of_date = numbered.as_of_date
