@@ -1,0 +1,11 @@
+"""Contacts that were seen before are not touched again."""
+
+from iris_pipelines.db.migrations import run_script
+
+revision = "0017"
+down_revision = "0016"
+
+
+def upgrade() -> None:
+    """Replace the function that keeps iris.seen_contacts."""
+    run_script("0017_seen_contacts")
