@@ -100,9 +100,10 @@ class DbtProject:
 
         with _one_at_a_time, self._scratch() as target:
             self._ensure_loaded()
-            # What dbt would look up of all relations beforehand, our materializations look up of their own.
             arguments = [command, "--select", *select, "--target-path", str(target), "--no-write-json"]
-            arguments += ["--no-populate-cache"]
+            if rebuild_id is not None:
+                # What dbt looks up of all relations beforehand is for views; our materializations do without.
+                arguments += ["--no-populate-cache"]
             if command == "build":
                 arguments += ["--exclude-resource-type", "unit_test"]
             environment = _environment(url, rebuild_id, every_campaign=every_campaign)
