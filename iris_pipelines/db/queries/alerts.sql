@@ -5,25 +5,6 @@ select pg_try_advisory_lock(hashtext('iris.alerts'), hashtext(:what));
 -- name: release_evaluation_lock(what)$
 select pg_advisory_unlock(hashtext('iris.alerts'), hashtext(:what));
 
--- name: enabled_alert_rules()
-select
-    rules.tenant_id,
-    rules.id,
-    states.state,
-    states.since,
-    states.problem,
-    rules.name,
-    rules.condition::text as condition,
-    rules.actions::text as actions,
-    rules.severity,
-    rules.quiet_hours::text as quiet_hours
-from iris.alert_rules as rules
-left join iris.alert_rule_states as states
-    on
-        rules.tenant_id = states.tenant_id
-        and rules.id = states.rule_id
-where rules.enabled;
-
 -- name: store_rule_states(tenant_ids, rule_ids, states, sinces, values_seen, volumes, problems)!
 insert into iris.alert_rule_states as known (tenant_id, rule_id, state, since, value, volume, problem)
 select *

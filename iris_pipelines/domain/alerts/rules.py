@@ -153,11 +153,14 @@ class Condition(BaseModel):
             return True if self.no_data == "alert" else None
         if observed.volume < self.min_volume:
             return None
-        threshold = self.threshold
+        return _OPERATORS[self.operator](observed.value, self.compared_threshold)
+
+    @property
+    def compared_threshold(self) -> Decimal:
+        """What the published value is compared with: that of a rate has 2 decimals, and what reads the same is equal."""
         if self.operator == "=" and isinstance(self.definition, Rate):
-            # A rate is published with 2 decimals: what reads the same is the same.
-            threshold = threshold.quantize(Decimal("0.01"), ROUND_HALF_UP)
-        return _OPERATORS[self.operator](observed.value, threshold)
+            return self.threshold.quantize(Decimal("0.01"), ROUND_HALF_UP)
+        return self.threshold
 
 
 class QuietHours(BaseModel):
