@@ -318,3 +318,32 @@ where
     id = :id
     and status = 'pending'
     and (attempts = :attempt or :status = 'delivered');
+
+-- name: forget_messages(before)!
+-- Those that were delivered or given up before an instant, which is when they were due the last time.
+delete from iris.alert_deliveries
+where
+    status <> 'pending'
+    and due_at < :before;
+
+-- name: forget_incidents(before)!
+-- Those that had ended before an instant, and notes that nothing is told once by, unless a message is left of them.
+delete from iris.system_alerts as alerts
+where
+    (
+        (alerts.status = 'resolved' and alerts.resolved_at < :before)
+        or (
+            alerts.status = 'noted'
+            and alerts.incident_key is null
+            and alerts.alert_type <> 'run_failure'
+            and alerts.created_at < :before
+        )
+    )
+    and not exists (
+        select from iris.alert_deliveries as kept
+        where kept.alert_id = alerts.id
+    );
+
+-- name: forget_silences(before)!
+delete from iris.alert_silences
+where ends_at < :before;
