@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 from collections import defaultdict
 from functools import cache
 from typing import Any
@@ -66,6 +67,7 @@ def _asked(condition: Condition | None) -> dict[str, Any]:
         "denominators": denominator,
         "operators": condition.operator if known else None,
         "thresholds": condition.compared_threshold if known else None,
+        "time_limits": _time_limit(condition) if known else None,
         "time_windows": condition.time_window if known else None,
         "channels": condition.channel if known else None,
         "providers": condition.provider if known else None,
@@ -76,8 +78,20 @@ def _asked(condition: Condition | None) -> dict[str, Any]:
 
 
 def _stored_source(condition: Condition) -> str:
+    """Requests are counted beside other events, and so is on which side of a limit a percentile is."""
     source = source_of(condition.definition, condition.campaign)
-    return (Source.EVENTS if source is Source.REQUESTS else source).value
+    if source is Source.REQUESTS or _time_limit(condition) is not None:
+        return Source.EVENTS.value
+    return source.value
+
+
+def _time_limit(condition: Condition) -> int | None:
+    """The least whole number of milliseconds that fulfils > or >=, and that does not fulfil < or <=."""
+    if not isinstance(condition.definition, PercentileTime) or condition.operator == "=":
+        return None
+    if condition.operator in (">", "<="):
+        return math.floor(condition.threshold) + 1
+    return math.ceil(condition.threshold)
 
 
 def _quotient(metric: Metric) -> tuple[str, str, str]:

@@ -69,7 +69,9 @@ def find_standouts(connection: Connection, *, now: datetime) -> Enabled:
         rules += count
     has_rollup = queries().hourly_rollup_exists(connection)
     judged = [source for source in (Source.ROLLUP, Source.EVENTS) if has_rollup and source in windows]
-    standouts: set[RuleKey] = set(queries().rules_to_look_at_anyway(connection, judged=judged))
+    standouts: set[RuleKey] = set(queries().rules_with_incidents(connection))
+    if windows.keys() - set(judged):
+        standouts.update(queries().rules_not_judged(connection, judged=judged))
     if judged:
         queries().plan_for_each_window(connection)
         queries().compile_nothing(connection)
@@ -88,6 +90,7 @@ def _standouts(connection: Connection, source: Source, minutes: Sequence[int], *
         connection,
         source=source.value,
         time_windows=list(minutes),
+        time_limits=[limit for (limit,) in queries().time_limits_of_rules(connection)] if stale is None else [],
         measures=list(_MEASURES),
         raw_starts=[span.start for span in spans.raw],
         raw_ends=[span.end for span in spans.raw],

@@ -23,7 +23,7 @@ where
     rules.enabled
     and checked.rule_id is null;
 
--- name: store_checked_rules(tenant_ids, rule_ids, revisions, checked_by, problems, sources, kinds, numerators, denominators, operators, thresholds, time_windows, channels, providers, campaign_ids, min_volumes, alerts_without_data)!
+-- name: store_checked_rules(tenant_ids, rule_ids, revisions, checked_by, problems, sources, kinds, numerators, denominators, operators, thresholds, time_limits, time_windows, channels, providers, campaign_ids, min_volumes, alerts_without_data)!
 insert into iris.checked_alert_rules (
     tenant_id,
     rule_id,
@@ -35,6 +35,7 @@ insert into iris.checked_alert_rules (
     denominator,
     operator,
     threshold,
+    time_limit,
     time_window,
     channel,
     provider,
@@ -58,6 +59,7 @@ from
         :denominators::text[],
         :operators::text[],
         :thresholds::numeric[],
+        :time_limits::bigint[],
         :time_windows::int[],
         :channels::text[],
         :providers::text[],
@@ -75,12 +77,25 @@ on conflict (tenant_id, rule_id) do update set
     denominator = excluded.denominator,
     operator = excluded.operator,
     threshold = excluded.threshold,
+    time_limit = excluded.time_limit,
     time_window = excluded.time_window,
     channel = excluded.channel,
     provider = excluded.provider,
     campaign_id = excluded.campaign_id,
     min_volume = excluded.min_volume,
     alerts_without_data = excluded.alerts_without_data;
+
+-- name: time_limits_of_rules()
+select distinct checked.time_limit
+from iris.alert_rules as rules
+inner join iris.checked_alert_rules as checked
+    on
+        rules.tenant_id = checked.tenant_id
+        and rules.id = checked.rule_id
+where
+    rules.enabled
+    and checked.time_limit is not null
+order by checked.time_limit;
 
 -- name: windows_of_rules()
 -- How many enabled rules there are of each source and window; those without a source cannot be evaluated.
@@ -96,8 +111,8 @@ inner join iris.checked_alert_rules as checked
 where rules.enabled
 group by checked.source, checked.time_window;
 
--- name: rules_to_look_at_anyway(judged)
--- Rules that have an open incident or cannot be evaluated, and those of sources that are not judged below.
+-- name: rules_not_judged(judged)
+-- Rules that cannot be evaluated, and those of sources that are not judged below.
 select
     rules.tenant_id,
     rules.id
@@ -108,8 +123,10 @@ inner join iris.checked_alert_rules as checked
         and rules.id = checked.rule_id
 where
     rules.enabled
-    and (checked.source is null or checked.source <> all(:judged::text[]))
-union
+    and (checked.source is null or checked.source <> all(:judged::text[]));
+
+-- name: rules_with_incidents()
+-- Rules that have an open incident.
 select
     rules.tenant_id,
     rules.id
@@ -148,12 +165,14 @@ left join iris.alert_rule_states as states
 -- `off` for a statement that reads many rows of a table whose order is not that of its index: half the time.
 select set_config('enable_indexscan', :setting, true);
 
--- name: rules_that_stand_out(source, time_windows, measures, raw_starts, raw_ends, raw_firsts, raw_lasts, rolled_starts, rolled_ends, rolled_lasts, earliest, latest)
+-- name: rules_that_stand_out(source, time_windows, time_limits, measures, raw_starts, raw_ends, raw_firsts, raw_lasts, rolled_starts, rolled_ends, rolled_lasts, earliest, latest)
 -- Of the rules of one source, those that hold, or do not stand where they stood. Window n is the n-th of
 -- `time_windows`, the longest first. A span of time is part of the windows from its `first` to its `last`: raw spans are
 -- read from the events, rolled ones from analytics_hourly, where they are part of the first window and all up to `last`.
 -- Where it says `offset 0`, the planner is kept from merging what belongs apart: spans must bound the index scans, and
 -- what is computed once for each event must not be computed again for each measure.
+-- A percentile is not computed: how many delivery times are below the limit says on which side of it the percentile is,
+-- unless the limit lies between the two times that it is interpolated from. Then the rule stands out.
 with rules as materialized (
     select
         rules.tenant_id,
@@ -168,6 +187,7 @@ with rules as materialized (
         checked.min_volume,
         checked.alerts_without_data,
         array_position(:time_windows::int[], checked.time_window) as window_no,
+        array_position(:time_limits::bigint[], checked.time_limit) as limit_no,
         array_position(:measures::text[], checked.numerator) as numerator,
         array_position(:measures::text[], checked.denominator) as denominator
     from iris.alert_rules as rules
@@ -191,10 +211,13 @@ tenant_windows as materialized (
     from rules
 ),
 
-campaigns as materialized (
-    select distinct campaign_id
+-- What no rule asks for is not told apart.
+asked as materialized (
+    select
+        bool_or(channel is not null) as by_channel,
+        bool_or(provider is not null) as by_provider,
+        array_agg(distinct campaign_id) filter (where campaign_id is not null) as campaign_ids
     from rules
-    where campaign_id is not null
 ),
 
 raw_spans as (
@@ -288,9 +311,9 @@ sorted as (
     select
         seen.tenant_id,
         seen.span_no,
-        coalesce(seen.channel, 'unknown') as channel,
-        coalesce(seen.provider, 'unknown') as provider,
-        case when seen.campaign_id = any(array(select campaign_id from campaigns)) then seen.campaign_id end
+        case when (select by_channel from asked) then coalesce(seen.channel, 'unknown') end as channel,
+        case when (select by_provider from asked) then coalesce(seen.provider, 'unknown') end as provider,
+        case when seen.campaign_id = any((select campaign_ids from asked)::uuid[]) then seen.campaign_id end
             as campaign_id,
         case seen.event_type
             when 'message.sent' then 1
@@ -303,6 +326,10 @@ sorted as (
             when 'email.soft_bounce' then 6
             when 'email.complaint' then 7
         end as kind,
+        case
+            when seen.event_type = 'message.delivered' and cardinality(:time_limits::bigint[]) > 0
+                then width_bucket(seen.duration_ms, :time_limits::bigint[])
+        end as limits_reached,
         seen.cost,
         seen.duration_ms,
         seen.success
@@ -318,6 +345,7 @@ counted as materialized (
         sorted.channel,
         sorted.provider,
         sorted.campaign_id,
+        sorted.limits_reached,
         array[
             count(*) filter (where sorted.kind = 1),
             count(*) filter (where sorted.kind = 2),
@@ -333,15 +361,21 @@ counted as materialized (
         ] as measures,
         sum(sorted.cost) filter (where sorted.kind is distinct from 8) as total_cost
     from sorted
-    group by sorted.tenant_id, sorted.span_no, sorted.channel, sorted.provider, sorted.campaign_id
+    group by
+        sorted.tenant_id,
+        sorted.span_no,
+        sorted.channel,
+        sorted.provider,
+        sorted.campaign_id,
+        sorted.limits_reached
 ),
 
 rolled as materialized (
     select
         tenants.tenant_id,
         rolled_spans.last_window,
-        hourly.channel,
-        hourly.provider,
+        hourly.asked_channel as channel,
+        hourly.asked_provider as provider,
         array[
             sum(hourly.messages_sent)::bigint,
             sum(hourly.messages_delivered)::bigint,
@@ -361,7 +395,10 @@ rolled as materialized (
     ) as tenants
     inner join rolled_spans on tenants.first_window <= rolled_spans.last_window
     cross join lateral (
-        select *
+        select
+            rollup.*,
+            case when (select by_channel from asked) then rollup.channel end as asked_channel,
+            case when (select by_provider from asked) then rollup.provider end as asked_provider
         from analytics.analytics_hourly as rollup
         where
             rollup.tenant_id = tenants.tenant_id
@@ -369,7 +406,7 @@ rolled as materialized (
             and rollup.timestamp < rolled_spans.span_end
         offset 0
     ) as hourly
-    group by tenants.tenant_id, rolled_spans.last_window, hourly.channel, hourly.provider
+    group by tenants.tenant_id, rolled_spans.last_window, hourly.asked_channel, hourly.asked_provider
 ),
 
 cells as (
@@ -380,6 +417,7 @@ cells as (
         counted.channel,
         counted.provider,
         counted.campaign_id,
+        counted.limits_reached,
         counted.measures,
         counted.total_cost
     from counted
@@ -392,6 +430,7 @@ cells as (
         rolled.channel,
         rolled.provider,
         null::uuid as campaign_id,
+        null::int as limits_reached,
         rolled.measures,
         rolled.total_cost
     from rolled
@@ -401,7 +440,11 @@ measured as (
     select
         rules.tenant_id,
         rules.id,
-        coalesce(sum(cells.measures[rules.numerator]), 0)::bigint as numerator,
+        coalesce(
+            sum(cells.measures[rules.numerator])
+                filter (where rules.limit_no is null or cells.limits_reached < rules.limit_no),
+            0
+        )::bigint as numerator,
         coalesce(sum(cells.measures[rules.denominator]), 0)::bigint as denominator,
         sum(cells.total_cost) filter (where rules.kind = 'cost') as total_cost
     from rules
@@ -431,8 +474,15 @@ valued as (
                 then (20000 * measured.numerator + measured.denominator) / nullif(2 * measured.denominator, 0) * 0.01
             when 'mean' then round(measured.numerator::numeric / nullif(measured.denominator, 0))
             when 'cost' then measured.total_cost
+            when 'percentile' then nullif(measured.denominator, 0)
             else measured.numerator
-        end as value
+        end as value,
+        case
+            when rules.limit_no is null then null
+            when measured.numerator = measured.denominator then false
+            when measured.numerator <= floor(0.95 * (measured.denominator - 1)) then true
+            when measured.numerator >= floor(0.95 * (measured.denominator - 1)) + 2 then false
+        end as reaches_limit
     from rules
     inner join measured on rules.tenant_id = measured.tenant_id and rules.id = measured.id
 ),
@@ -445,12 +495,14 @@ judged as (
         case
             when valued.value is null then nullif(valued.alerts_without_data, false)
             when valued.volume < valued.min_volume then null
+            when valued.kind = 'percentile' then valued.reaches_limit = (valued.operator in ('>', '>='))
             when valued.operator = '>' then valued.value > valued.threshold
             when valued.operator = '<' then valued.value < valued.threshold
             when valued.operator = '>=' then valued.value >= valued.threshold
             when valued.operator = '<=' then valued.value <= valued.threshold
             else valued.value = valued.threshold
-        end as holds
+        end as holds,
+        valued.kind = 'percentile' and valued.value is not null and valued.reaches_limit is null as is_close
     from valued
 )
 
@@ -460,4 +512,5 @@ select
 from judged
 where
     judged.holds
+    or judged.is_close
     or judged.state is distinct from case when judged.holds is null then 'unknown' else 'ok' end;

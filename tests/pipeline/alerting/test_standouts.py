@@ -27,7 +27,7 @@ REACH = timedelta(hours=30)
 
 def random_rule(database: Database, chance: random.Random, number: int) -> Rule:
     """A rule whose threshold is often just what there is to see, where comparisons differ most."""
-    metric = chance.choice(list(WATCHABLE))
+    metric = chance.choice((*WATCHABLE, "p95_delivery_time_ms", "p95_delivery_time_ms"))
     filters: dict[str, Any] = {}
     if metric != "api_error_rate":
         filters = {

@@ -29,6 +29,7 @@ create table iris.checked_alert_rules (
     denominator text,
     operator text check (operator in ('>', '<', '>=', '<=', '=')),
     threshold numeric,
+    time_limit bigint,
     time_window integer,
     channel text collate "C",
     provider text collate "C",
@@ -48,4 +49,6 @@ comment on table iris.checked_alert_rules is
 'What each rule asks, as read from the revision named: the value is a quotient of two measures of its window. '
 'It is written by who evaluates; a rule of another revision, or read by other code, is read again.';
 comment on column iris.checked_alert_rules.checked_by is 'The code that read it: another one may read it otherwise.';
+comment on column iris.checked_alert_rules.time_limit is
+'Of a percentile, in whole milliseconds: the least that fulfils > and >=, and that does not fulfil < and <=.';
 comment on column iris.checked_alert_rules.problem is 'Why it cannot be evaluated; then the other columns are empty.';
