@@ -1,4 +1,4 @@
-"""Rules read once: what each asks is stored in columns, until the rule changes or other code would read it otherwise."""
+"""Rules read once: what each asks is stored in columns, until it is changed or read by other code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import math
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -23,58 +24,30 @@ RuleKey = tuple[UUID, UUID]
 """A tenant and a rule: an id may be that of another tenant's rule, too."""
 
 
+_FIELDS = ("name", "condition", "actions", "severity", "quiet_hours")
+
+
 def check_rules(connection: Connection) -> None:
     """Read the rules that have changed; of one that cannot be evaluated, the reason is stored."""
     columns: defaultdict[str, list[Any]] = defaultdict(list)
     reader = _reader()
-    for tenant_id, rule_id, revision, *texts in queries().rules_to_check(connection, checked_by=reader):
-        rule, problem = read_rule((tenant_id, rule_id), *texts)
-        row = {"tenant_ids": tenant_id, "rule_ids": rule_id, "revisions": revision, "problems": problem}
-        for name, value in {**row, **_asked(None if rule is None else rule.condition)}.items():
+    for tenant_id, rule_id, revision, *fields in queries().rules_to_check(connection, checked_by=reader):
+        rule, problem = read_rule((tenant_id, rule_id), fields)
+        known = {"tenant_ids": tenant_id, "rule_ids": rule_id, "revisions": revision, "problems": problem}
+        asked = dict.fromkeys(_ASKED) if rule is None else _asked(rule.condition)
+        for name, value in {**known, **asked}.items():
             columns[name].append(value)
     if columns:
         queries().store_checked_rules(connection, checked_by=reader, **columns)
 
 
-def read_rule(
-    key: RuleKey, name: str, condition: Any, actions: Any, severity: str, quiet_hours: Any
-) -> tuple[Rule | None, str | None]:
-    """A stored rule, or why it is none."""
+def read_rule(key: RuleKey, fields: Sequence[Any]) -> tuple[Rule | None, str | None]:
+    """A rule from its stored name, condition, actions, severity and quiet hours, or why it is none."""
     tenant_id, rule_id = key
-    fields = {
-        "tenant_id": tenant_id,
-        "id": rule_id,
-        "name": name,
-        "condition": condition,
-        "actions": actions,
-        "severity": severity,
-        "quiet_hours": quiet_hours,
-    }
     try:
-        return parse_rule(fields), None
+        return parse_rule({"tenant_id": tenant_id, "id": rule_id, **dict(zip(_FIELDS, fields, strict=True))}), None
     except InvalidRule as error:
         return None, str(error)
-
-
-def _asked(condition: Condition | None) -> dict[str, Any]:
-    """The columns of what a rule asks; all empty for one that cannot be evaluated."""
-    known = condition is not None
-    kind, numerator, denominator = _quotient(condition.definition) if known else (None, None, None)
-    return {
-        "sources": _stored_source(condition) if known else None,
-        "kinds": kind,
-        "numerators": numerator,
-        "denominators": denominator,
-        "operators": condition.operator if known else None,
-        "thresholds": condition.compared_threshold if known else None,
-        "time_limits": _time_limit(condition) if known else None,
-        "time_windows": condition.time_window if known else None,
-        "channels": condition.channel if known else None,
-        "providers": condition.provider if known else None,
-        "campaign_ids": condition.campaign if known else None,
-        "min_volumes": condition.min_volume if known else None,
-        "alerts_without_data": condition.no_data == "alert" if known else None,
-    }
 
 
 def _stored_source(condition: Condition) -> str:
@@ -106,6 +79,28 @@ def _quotient(metric: Metric) -> tuple[str, str, str]:
         case PercentileTime():
             return "percentile", "delivery_times", "delivery_times"
     return "count", metric.name, metric.name
+
+
+_ASKED: Mapping[str, Callable[[Condition], Any]] = {
+    "sources": _stored_source,
+    "kinds": lambda condition: _quotient(condition.definition)[0],
+    "numerators": lambda condition: _quotient(condition.definition)[1],
+    "denominators": lambda condition: _quotient(condition.definition)[2],
+    "operators": lambda condition: condition.operator,
+    "thresholds": lambda condition: condition.compared_threshold,
+    "time_limits": _time_limit,
+    "time_windows": lambda condition: condition.time_window,
+    "channels": lambda condition: condition.channel,
+    "providers": lambda condition: condition.provider,
+    "campaign_ids": lambda condition: condition.campaign,
+    "min_volumes": lambda condition: condition.min_volume,
+    "alerts_without_data": lambda condition: condition.no_data == "alert",
+}
+
+
+def _asked(condition: Condition) -> dict[str, Any]:
+    """The columns of what a rule asks."""
+    return {name: value(condition) for name, value in _ASKED.items()}
 
 
 @cache

@@ -127,7 +127,7 @@ def _read(connection: Connection, keys: Collection[RuleKey]) -> list[_Known]:
 def _known(row: tuple[Any, ...]) -> _Known:
     tenant_id, rule_id, state, since, known_problem, *fields = row
     standing = None if state is None else Standing(State(state), since)
-    rule, problem = read_rule((tenant_id, rule_id), *fields)
+    rule, problem = read_rule((tenant_id, rule_id), fields)
     return _Known(tenant_id, rule_id, fields[0], rule, problem, standing, known_problem)
 
 

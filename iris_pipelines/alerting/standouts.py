@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 from iris_pipelines.alerting.checked_rules import RuleKey
@@ -115,7 +116,7 @@ def spans_of(starts: Sequence[datetime], stale: set[datetime] | None, *, now: da
     hours = [] if stale is None else _hours(starts[0], now)
     cuts = sorted({*starts, *(hour for hour in hours if hour > starts[0]), now})
     spans = Spans()
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         hour, last = floor(start, HOUR), bisect_right(starts, start)
         whole = 0
         if stale is not None and hour + HOUR <= closed and hour not in stale:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import dagster as dg
 
-from iris_pipelines.analytics.recount import recount
 from iris_pipelines.alerting.retention import forget_old_alerts
+from iris_pipelines.analytics.recount import recount
 from iris_pipelines.db.contact_scores import write_contact_scores
 from iris_pipelines.db.database import Database, queries
 from iris_pipelines.db.event_partitions import compact_primary_keys, maintain_partitions

@@ -4,8 +4,8 @@
 
 The baseline is the design guide's way: its table with its indexes, and for each rule its query over the events of its
 window, on one connection that prepares it. It has the same server, and the same events, in the order they came in. It
-is taken from samples of the rules and scaled. CPU seconds are compared, of the connection and of this process, in turns:
-they hardly depend on what else the machine does.
+is taken from samples of the rules and scaled. CPU seconds are compared, of the connection and of this process, in
+turns: they hardly depend on what else the machine does.
 """
 
 from __future__ import annotations

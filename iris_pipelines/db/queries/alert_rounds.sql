@@ -258,24 +258,25 @@ seen as (
         events.*,
         spans.span_no
     from spans
-    cross join lateral (
-        select
-            log.tenant_id,
-            log.event_type,
-            log.channel,
-            log.provider,
-            log.campaign_id,
-            log.cost,
-            log.duration_ms,
-            log.success
-        from iris.analytics_events as log
-        where
-            log.timestamp >= spans.span_start
-            and log.timestamp < spans.span_end
-            and log.timestamp >= :earliest
-            and log.timestamp < :latest
-        offset 0
-    ) as events
+    cross join
+        lateral (
+            select
+                log.tenant_id,
+                log.event_type,
+                log.channel,
+                log.provider,
+                log.campaign_id,
+                log.cost,
+                log.duration_ms,
+                log.success
+            from iris.analytics_events as log
+            where
+                log.timestamp >= spans.span_start
+                and log.timestamp < spans.span_end
+                and log.timestamp >= :earliest
+                and log.timestamp < :latest
+            offset 0 -- noqa: AM09
+        ) as events
     where spans.for_most
     union all
     select
@@ -283,25 +284,26 @@ seen as (
         spans.span_no
     from wanted
     inner join spans on wanted.span_no = spans.span_no
-    cross join lateral (
-        select
-            log.tenant_id,
-            log.event_type,
-            log.channel,
-            log.provider,
-            log.campaign_id,
-            log.cost,
-            log.duration_ms,
-            log.success
-        from iris.analytics_events as log
-        where
-            log.tenant_id = wanted.tenant_id
-            and log.timestamp >= spans.span_start
-            and log.timestamp < spans.span_end
-            and log.timestamp >= :earliest
-            and log.timestamp < :latest
-        offset 0
-    ) as events
+    cross join
+        lateral (
+            select
+                log.tenant_id,
+                log.event_type,
+                log.channel,
+                log.provider,
+                log.campaign_id,
+                log.cost,
+                log.duration_ms,
+                log.success
+            from iris.analytics_events as log
+            where
+                log.tenant_id = wanted.tenant_id
+                and log.timestamp >= spans.span_start
+                and log.timestamp < spans.span_end
+                and log.timestamp >= :earliest
+                and log.timestamp < :latest
+            offset 0 -- noqa: AM09
+        ) as events
     where not spans.for_most
 ),
 
@@ -311,9 +313,9 @@ sorted as (
     select
         seen.tenant_id,
         seen.span_no,
-        case when (select by_channel from asked) then coalesce(seen.channel, 'unknown') end as channel,
-        case when (select by_provider from asked) then coalesce(seen.provider, 'unknown') end as provider,
-        case when seen.campaign_id = any((select campaign_ids from asked)::uuid[]) then seen.campaign_id end
+        case when (select asked.by_channel from asked) then coalesce(seen.channel, 'unknown') end as channel,
+        case when (select asked.by_provider from asked) then coalesce(seen.provider, 'unknown') end as provider,
+        case when seen.campaign_id = any((select asked.campaign_ids from asked)::uuid[]) then seen.campaign_id end
             as campaign_id,
         case seen.event_type
             when 'message.sent' then 1
@@ -334,7 +336,7 @@ sorted as (
         seen.duration_ms,
         seen.success
     from seen
-    offset 0
+    offset 0 -- noqa: AM09
 ),
 
 -- In the order of `measures`.
@@ -394,18 +396,19 @@ rolled as materialized (
         group by tenant_id
     ) as tenants
     inner join rolled_spans on tenants.first_window <= rolled_spans.last_window
-    cross join lateral (
-        select
-            rollup.*,
-            case when (select by_channel from asked) then rollup.channel end as asked_channel,
-            case when (select by_provider from asked) then rollup.provider end as asked_provider
-        from analytics.analytics_hourly as rollup
-        where
-            rollup.tenant_id = tenants.tenant_id
-            and rollup.timestamp >= rolled_spans.span_start
-            and rollup.timestamp < rolled_spans.span_end
-        offset 0
-    ) as hourly
+    cross join
+        lateral (
+            select
+                rollup.*,
+                case when (select asked.by_channel from asked) then rollup.channel end as asked_channel,
+                case when (select asked.by_provider from asked) then rollup.provider end as asked_provider
+            from analytics.analytics_hourly as rollup
+            where
+                rollup.tenant_id = tenants.tenant_id
+                and rollup.timestamp >= rolled_spans.span_start
+                and rollup.timestamp < rolled_spans.span_end
+            offset 0 -- noqa: AM09
+        ) as hourly
     group by tenants.tenant_id, rolled_spans.last_window, hourly.asked_channel, hourly.asked_provider
 ),
 
@@ -442,7 +445,7 @@ measured as (
         rules.id,
         coalesce(
             sum(cells.measures[rules.numerator])
-                filter (where rules.limit_no is null or cells.limits_reached < rules.limit_no),
+            filter (where rules.limit_no is null or cells.limits_reached < rules.limit_no),
             0
         )::bigint as numerator,
         coalesce(sum(cells.measures[rules.denominator]), 0)::bigint as denominator,

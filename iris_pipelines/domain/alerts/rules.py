@@ -158,7 +158,7 @@ class Condition(BaseModel):
 
     @property
     def compared_threshold(self) -> Decimal:
-        """What the published value is compared with: that of a rate has 2 decimals, and what reads the same is equal."""
+        """What the published value is compared with: a rate has 2 decimals, and what reads the same is equal."""
         if self.operator == "=" and isinstance(self.definition, Rate):
             return self.threshold.quantize(Decimal("0.01"), ROUND_HALF_UP)
         return self.threshold

@@ -19,6 +19,7 @@ from tests.integration.alerting.platform import (
     event,
     insert,
     insert_raw_rule,
+    make_empty_rollup,
     make_rule,
     make_tenant,
     messages,
@@ -27,8 +28,11 @@ from tests.integration.alerting.platform import (
 )
 
 
-@pytest.fixture
-def tenant(database: Database) -> UUID:
+@pytest.fixture(params=["before the first rollup", "with a rollup"])
+def tenant(database: Database, request: pytest.FixtureRequest) -> UUID:
+    """A tenant whose rules are judged one by one, or by the database first."""
+    if request.param == "with a rollup":
+        make_empty_rollup(database)
     return make_tenant(database)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +56,7 @@ def test_each_window_is_covered_once_without_a_gap(minutes: set[int], stale: set
         )
         assert mine[0][0] == start
         assert mine[-1][1] == now
-        assert all(before[1] == after[0] for before, after in zip(mine, mine[1:], strict=False))
+        assert all(before[1] == after[0] for before, after in pairwise(mine))
     for span in spans.rolled:
         assert span.first == 1
         assert span.end <= at(15)
