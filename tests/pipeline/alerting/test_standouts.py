@@ -13,6 +13,7 @@ import pytest
 from iris_pipelines.alerting.checked_rules import RuleKey
 from iris_pipelines.alerting.evaluation import evaluate_rules
 from iris_pipelines.alerting.rules import create_rule, observe_rule
+from iris_pipelines.alerting.standouts import find_standouts
 from iris_pipelines.db.database import Database
 from iris_pipelines.domain.alerts.lifecycle import Standing, State, advance
 from iris_pipelines.domain.alerts.metrics import WATCHABLE
@@ -76,16 +77,44 @@ def stored(database: Database) -> dict[RuleKey, Standing]:
     return {(tenant_id, rule_id): Standing(State(state), since) for tenant_id, rule_id, state, since in found}
 
 
+def prepare(pipeline: Pipeline, database: Database, chance: random.Random, count: int) -> list[Rule]:
+    for tenant_id in (*TENANTS, UUID(int=12), UUID(int=13), UUID(int=14), UUID(int=15), UUID(int=16)):
+        make_tenant(database, tenant_id)  # most have no rules, so that some spans are read tenant by tenant
+    insert(database, [random_event(chance, REACH) for _ in range(2_000)])
+    pipeline.refresh(now=NOW)
+    return [random_rule(database, chance, number) for number in range(count)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_exactly_those_stand_out_that_do_not_stand_where_they_stood(
+    pipeline: Pipeline, database: Database, seed: int
+) -> None:
+    rules = prepare(pipeline, database, random.Random(seed), 250)
+    verdicts = {
+        (rule.tenant_id, rule.id): rule.condition.judge(observe_rule(database, rule, now=NOW)) for rule in rules
+    }
+    evaluate_rules(database, now=NOW)
+    percentiles = {
+        (rule.tenant_id, rule.id) for rule in rules if rule.condition.metric == "p95_delivery_time_ms"
+    }  # may be looked at in vain
+    with database.transaction() as connection:
+        connection.execute("delete from iris.system_alerts")
+    for state, quiet in (("ok", False), ("unknown", None), ("firing", "never")):
+        with database.transaction() as connection:
+            connection.execute("update iris.alert_rule_states set state = %s", (state,))
+        with database.snapshot() as connection:
+            found = find_standouts(connection, now=NOW).standouts
+        expected = {key for key, holds in verdicts.items() if holds is not quiet}
+        assert expected <= found
+        assert found - expected <= percentiles
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_all_rules_at_once_come_to_what_they_come_to_one_by_one(
     pipeline: Pipeline, database: Database, seed: int
 ) -> None:
     chance = random.Random(seed)
-    for tenant_id in (*TENANTS, UUID(int=12), UUID(int=13), UUID(int=14), UUID(int=15), UUID(int=16)):
-        make_tenant(database, tenant_id)  # most have no rules, so that some spans are read tenant by tenant
-    insert(database, [random_event(chance, REACH) for _ in range(2_000)])
-    pipeline.refresh(now=NOW)
-    rules = [random_rule(database, chance, number) for number in range(120)]
+    rules = prepare(pipeline, database, chance, 120)
     standings: dict[RuleKey, Standing] = {}
     left_alone = 0
     for minute in range(5):
