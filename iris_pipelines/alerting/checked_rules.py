@@ -24,6 +24,8 @@ RuleKey = tuple[UUID, UUID]
 """A tenant and a rule: an id may be that of another tenant's rule, too."""
 
 
+# What is more than any count or time: one rule that asks for it must not stop the others.
+_BIGINT = 2**63 - 1
 _FIELDS = ("name", "condition", "actions", "severity", "quiet_hours")
 
 
@@ -63,8 +65,8 @@ def _time_limit(condition: Condition) -> int | None:
     if not isinstance(condition.definition, PercentileTime) or condition.operator == "=":
         return None
     if condition.operator in (">", "<="):
-        return math.floor(condition.threshold) + 1
-    return math.ceil(condition.threshold)
+        return min(math.floor(condition.threshold) + 1, _BIGINT)
+    return min(math.ceil(condition.threshold), _BIGINT)
 
 
 def _quotient(metric: Metric) -> tuple[str, str, str]:
@@ -93,7 +95,7 @@ _ASKED: Mapping[str, Callable[[Condition], Any]] = {
     "channels": lambda condition: condition.channel,
     "providers": lambda condition: condition.provider,
     "campaign_ids": lambda condition: condition.campaign,
-    "min_volumes": lambda condition: condition.min_volume,
+    "min_volumes": lambda condition: min(condition.min_volume, _BIGINT),
     "alerts_without_data": lambda condition: condition.no_data == "alert",
 }
 

@@ -279,6 +279,16 @@ def test_a_broken_rule_is_reported_once_and_stops_no_other(
     assert ("alert_rule_broken", "resolved") in alerts(database)
 
 
+def test_a_rule_that_asks_for_more_than_there_can_be_stops_no_other(database: Database, tenant: UUID) -> None:
+    beyond = {"metric": "p95_delivery_time_ms", "threshold": 9e19, "time_window": 15}
+    for operator in (">", "<", "="):
+        insert_raw_rule(database, tenant, {**beyond, "operator": operator, "min_volume": 10**30})
+    make_rule(database, tenant)
+    send(database, tenant, 10, delivered=1, at=NOW - MINUTE, duration_ms=5)
+    found = evaluate_rules(database, now=NOW)
+    assert (found.rules, found.broken, found.firing) == (4, 0, 1)
+
+
 @pytest.mark.parametrize("statement", ["update iris.alert_rules set enabled = false", "delete from iris.alert_rules"])
 def test_the_incident_of_a_rule_that_is_gone_ends(database: Database, tenant: UUID, statement: str) -> None:
     make_rule(database, tenant)
