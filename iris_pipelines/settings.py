@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         description="How many UTC days of events are kept before they are archived; unset keeps them for ever.",
     )
     run_retention_days: int = Field(default=90, ge=1, description="How many days Dagster's finished runs are kept.")
+    alert_retention_days: int = Field(
+        default=400, ge=1, description="How many days alerts that are over and messages that were delivered are kept."
+    )
     ui_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens; it has no login.")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="The port of the Dagster UI.")
     alert_link: str | None = Field(

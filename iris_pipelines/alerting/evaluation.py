@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import Any
 from uuid import UUID
 
+from iris_pipelines.alerting.checked_rules import RuleKey, check_rules, read_rule
 from iris_pipelines.alerting.incidents import OpenIncidents, Settled, settle
 from iris_pipelines.alerting.measures import Scope, measure
 from iris_pipelines.alerting.rounds import added, evaluating, read_tenants
 from iris_pipelines.alerting.rule_findings import broken_finding, rule_finding, unreadable_finding
+from iris_pipelines.alerting.standouts import find_standouts
 from iris_pipelines.alerting.tenant_settings import alert_actions
 from iris_pipelines.db.database import Connection, Database, queries
 from iris_pipelines.domain.alerts.lifecycle import Standing, State, advance
 from iris_pipelines.domain.alerts.metrics import Observation, observe
-from iris_pipelines.domain.alerts.rules import InvalidRule, Rule, parse_rule
+from iris_pipelines.domain.alerts.rules import Rule
 
-Observations = dict[tuple[UUID, UUID], Observation]
+Observations = dict[RuleKey, Observation]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Evaluation:
     """What a round came to; `skipped` when another evaluator was at work."""
 
     rules: int = 0
+    looked_at: int = 0
+    """Of these, those that did not stand as quiet as before."""
     broken: int = 0
     firing: int = 0
     settled: Settled = field(default_factory=Settled)
@@ -47,7 +50,7 @@ class _Known:
     known_problem: str | None
 
     @property
-    def key(self) -> tuple[UUID, UUID]:
+    def key(self) -> RuleKey:
         """What it is called by."""
         return self.tenant_id, self.id
 
@@ -57,7 +60,9 @@ def evaluate_rules(db: Database, *, now: datetime) -> Evaluation:
     with evaluating(db, "rules") as connection:
         if connection is None:
             return Evaluation(skipped=True)
-        known = [_parsed(row) for row in queries().enabled_alert_rules(connection)]
+        check_rules(connection)
+        enabled = find_standouts(connection, now=now)
+        known = _read(connection, enabled.standouts)
         observed = observe_rules(connection, [each.rule for each in known if each.rule is not None], now=now)
         incidents, broken_incidents = OpenIncidents(connection, "rule:"), OpenIncidents(connection, "broken:")
         tenants = read_tenants(connection)
@@ -90,7 +95,8 @@ def evaluate_rules(db: Database, *, now: datetime) -> Evaluation:
             settle(connection, [*broken, *broken_incidents.ended(broken, now=now)], broken_incidents, tenants, now=now),
         ]
         return Evaluation(
-            rules=len(known),
+            rules=enabled.rules,
+            looked_at=len(known),
             broken=len(broken),
             firing=sum(standing.state is State.FIRING for standing in standings),
             settled=reduce(added, settled),
@@ -111,30 +117,18 @@ def scope_of(rule: Rule, *, now: datetime) -> Scope:
     return Scope(rule.tenant_id, start, condition.channel, condition.provider, condition.campaign)
 
 
-def _parsed(row: tuple[Any, ...]) -> _Known:
-    tenant_id, rule_id, state, since, known_problem, *texts = row
+def _read(connection: Connection, keys: Collection[RuleKey]) -> list[_Known]:
+    rows = queries().rules_with_states(
+        connection, tenant_ids=[tenant_id for tenant_id, _ in keys], rule_ids=[rule_id for _, rule_id in keys]
+    )
+    return [_known(row) for row in rows]
+
+
+def _known(row: tuple[Any, ...]) -> _Known:
+    tenant_id, rule_id, state, since, known_problem, *fields = row
     standing = None if state is None else Standing(State(state), since)
-    rule, problem = _rule_of(tenant_id, rule_id, *texts)
-    return _Known(tenant_id, rule_id, texts[0], rule, problem, standing, known_problem)
-
-
-@lru_cache(maxsize=100_000)
-def _rule_of(tenant_id: UUID, rule_id: UUID, *texts: str | None) -> tuple[Rule | None, str | None]:
-    """A rule, or why it is none; parsed again when its text changes, not at every look."""
-    name, condition, actions, severity, quiet_hours = texts
-    fields = {
-        "tenant_id": tenant_id,
-        "id": rule_id,
-        "name": name,
-        "condition": json.loads(condition or "null"),
-        "actions": json.loads(actions or "null"),
-        "severity": severity,
-        "quiet_hours": None if quiet_hours is None else json.loads(quiet_hours),
-    }
-    try:
-        return parse_rule(fields), None
-    except InvalidRule as error:
-        return None, str(error)
+    rule, problem = read_rule((tenant_id, rule_id), fields)
+    return _Known(tenant_id, rule_id, fields[0], rule, problem, standing, known_problem)
 
 
 def _advanced(known: _Known, observed: Observations, *, now: datetime) -> Standing:

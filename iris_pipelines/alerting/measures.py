@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -53,37 +53,40 @@ def measure(
 ) -> dict[tuple[Scope, str], Measures]:
     """What the scopes of metrics hold, keyed by scope and the metric's name. Call it in one snapshot."""
     asked = list(asked)
-    by_source: defaultdict[_Source, set[Scope]] = defaultdict(set)
+    by_source: defaultdict[Source, set[Scope]] = defaultdict(set)
     for scope, metric in asked:
-        by_source[_source_of(scope, metric)].add(scope)
+        by_source[source_of(metric, scope.campaign)].add(scope)
     queries().plan_for_each_window(connection)
     queries().compile_nothing(connection)
     counted = {
-        _Source.ROLLUP: _measure_counts(connection, by_source[_Source.ROLLUP], now=now),
-        _Source.EVENTS: _measure_events(connection, by_source[_Source.EVENTS], now=now),
-        _Source.REQUESTS: _measure_events(connection, by_source[_Source.REQUESTS], now=now, of_requests=True),
-        _Source.PERCENTILES: _measure_percentiles(connection, by_source[_Source.PERCENTILES], now=now),
+        Source.ROLLUP: _measure_counts(connection, by_source[Source.ROLLUP], now=now),
+        Source.EVENTS: _measure_events(connection, by_source[Source.EVENTS], now=now),
+        Source.REQUESTS: _measure_events(connection, by_source[Source.REQUESTS], now=now, of_requests=True),
+        Source.PERCENTILES: _measure_percentiles(connection, by_source[Source.PERCENTILES], now=now),
     }
-    return {(scope, metric.name): counted[_source_of(scope, metric)].get(scope, Measures()) for scope, metric in asked}
+    return {
+        (scope, metric.name): counted[source_of(metric, scope.campaign)].get(scope, Measures())
+        for scope, metric in asked
+    }
 
 
-class _Source(Enum):
+class Source(StrEnum):
     """Which statements answer."""
 
-    ROLLUP = auto()
+    ROLLUP = "rollup"
     """The hourly rollup, and the events of what it does not hold."""
-    EVENTS = auto()
-    REQUESTS = auto()
-    PERCENTILES = auto()
+    EVENTS = "events"
+    REQUESTS = "requests"
+    PERCENTILES = "percentiles"
 
 
-def _source_of(scope: Scope, metric: Metric) -> _Source:
+def source_of(metric: Metric, campaign: UUID | None) -> Source:
     """Rollups know neither campaigns, nor sums of times, nor API requests."""
     if metric.name == API_ERROR_RATE.name:
-        return _Source.REQUESTS
+        return Source.REQUESTS
     if isinstance(metric, PercentileTime):
-        return _Source.PERCENTILES
-    return _Source.EVENTS if scope.campaign is not None or isinstance(metric, MeanTime) else _Source.ROLLUP
+        return Source.PERCENTILES
+    return Source.EVENTS if campaign is not None or isinstance(metric, MeanTime) else Source.ROLLUP
 
 
 def _measure_counts(connection: Connection, scopes: set[Scope], *, now: datetime) -> dict[Scope, Measures]:
@@ -93,11 +96,7 @@ def _measure_counts(connection: Connection, scopes: set[Scope], *, now: datetime
     if not queries().hourly_rollup_exists(connection):
         return _measure_events(connection, scopes, now=now)
     ordered, starts = list(scopes), sorted({scope.start for scope in scopes})
-    stale = {
-        hour
-        for (hour,) in queries().stale_hours_between(connection, window_start=floor(starts[0], HOUR), window_end=now)
-    }
-    raw, rolled = _pieces(starts, stale, now=now)
+    raw, rolled = _pieces(starts, stale_hours(connection, starts[0], now), now=now)
     found = _measure_pieces(connection, ordered, starts, raw)
     rows = queries().measure_rollups(
         connection, **_arguments(ordered, starts, with_campaigns=False), **_piece_arguments(rolled)
@@ -106,6 +105,12 @@ def _measure_counts(connection: Connection, scopes: set[Scope], *, now: datetime
         scope = ordered[number]
         found[scope] = found.get(scope, Measures()) + Measures(**dict(zip(_COUNTS, values, strict=True)))
     return found
+
+
+def stale_hours(connection: Connection, start: datetime, end: datetime) -> set[datetime]:
+    """The hours of a span that the hourly rollup may be wrong about."""
+    rows = queries().stale_hours_between(connection, window_start=floor(start, HOUR), window_end=end)
+    return {hour for (hour,) in rows}
 
 
 def _pieces(starts: Sequence[datetime], stale: set[datetime], *, now: datetime) -> tuple[list[_Piece], list[_Piece]]:

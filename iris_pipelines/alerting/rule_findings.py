@@ -15,6 +15,7 @@ from iris_pipelines.domain.alerts.lifecycle import Standing, State
 from iris_pipelines.domain.alerts.metrics import Observation
 from iris_pipelines.domain.alerts.rules import Action, Condition, Rule, Severity
 from iris_pipelines.domain.alerts.wording import amount, metric_name
+from iris_pipelines.domain.metrics import Cost, Count, Metric, Rate
 
 RULE_ALERT = "alert_rule"
 BROKEN_ALERT = "alert_rule_broken"
@@ -76,8 +77,22 @@ def _facts(condition: Condition, observed: Observation, tenant: Tenant) -> tuple
     return (
         ("Actual", shown(observed.value)),
         ("Alerts when", f"{condition.operator} {shown(condition.threshold)}"),
-        ("Measured over", f"{condition.time_window} min, {observed.volume:,} to judge by"),
+        ("Measured over", f"{condition.time_window} min{_volume(condition.definition, observed.volume)}"),
     )
+
+
+def _volume(metric: Metric, volume: int) -> str:
+    """What a value was computed from, unless it is that itself."""
+    match metric:
+        case Count():
+            return ""
+        case Rate():
+            what = metric_name(metric.denominator)
+        case Cost():
+            what = metric_name("messages_sent")
+        case _:
+            what = "deliveries with a time"
+    return f", {volume:,} {what}"
 
 
 def _data(rule: Rule, observed: Observation) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,6 +70,7 @@ def create(
 ) -> None:
     """Make a rule and print its id; one that could not be evaluated is refused."""
     from iris_pipelines.alerting.rules import create_rule
+    from iris_pipelines.domain.alerts.rules import actions_for
 
     metric, operator, threshold = _parsed_condition(condition)
     fields = {
@@ -88,7 +88,7 @@ def create(
             "min_volume": min_volume,
             "no_data": no_data,
         },
-        "actions": _parsed_actions(action or []),
+        "actions": [each.model_dump(mode="json") for each in actions_for(action or [])],
         "severity": severity,
         "quiet_hours": _parsed_quiet_hours(quiet),
     }
@@ -200,18 +200,6 @@ def _parsed_condition(text: str) -> tuple[str, str, Any]:
         return match[1], match[2], float(match[3])
     except ValueError:
         raise typer.BadParameter(f"{match[3]} is no number", param_hint="CONDITION") from None
-
-
-def _parsed_actions(texts: Sequence[str]) -> list[dict[str, Any]]:
-    by_type: dict[str, list[str]] = {}
-    for text in texts:
-        match = re.fullmatch(r"(\w+)[:=](.+)", text)
-        if match is None:
-            raise typer.BadParameter(
-                f"{text!r}: expected type:recipient, such as email:ops@example.org", param_hint="--action"
-            )
-        by_type.setdefault(match[1], []).append(match[2])
-    return [{"type": kind, "recipients": recipients} for kind, recipients in by_type.items()]
 
 
 def _parsed_quiet_hours(text: str | None) -> dict[str, str] | None:

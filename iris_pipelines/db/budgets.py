@@ -10,10 +10,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from iris_pipelines.db.database import Connection, Database, queries
+from iris_pipelines.domain.alerts.rules import InvalidRule, actions_for
 from iris_pipelines.domain.errors import IrisError
 
 BUDGET, ACTIONS = "monthly_budget", "alert_actions"
-ACTION_TYPES = ("email", "sms", "webhook", "slack", "pagerduty")
 _LIMIT = 10**15
 
 
@@ -87,15 +87,10 @@ def budget_status(db: Database, tenant_id: UUID) -> list[MonthStatus]:
 
 
 def _actions(recipients: Sequence[str]) -> list[dict[str, object]]:
-    by_type: dict[str, list[str]] = {}
-    for each in recipients:
-        kind, _, recipient = each.partition(":")
-        if kind not in ACTION_TYPES or not recipient.strip():
-            raise InvalidBudget(
-                f"a recipient is email:ada@example.org and the like, not {each!r}; types are {', '.join(ACTION_TYPES)}"
-            )
-        by_type.setdefault(kind, []).append(recipient.strip())
-    return [{"type": kind, "recipients": found} for kind, found in by_type.items()]
+    try:
+        return [action.model_dump(mode="json") for action in actions_for(recipients)]
+    except InvalidRule as error:
+        raise InvalidBudget(str(error)) from None
 
 
 def _require_tenant(connection: Connection, tenant_id: UUID) -> None:

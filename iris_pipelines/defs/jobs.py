@@ -14,6 +14,7 @@ from iris_pipelines.defs.ops import (
     archive_expired_days,
     erase_one_contact,
     export_stale_days,
+    forget_alerts,
     forget_run_history,
     ingest_landing_files,
     maintain_event_partitions,
@@ -51,9 +52,10 @@ def stale_exports_job() -> None:
 
 @dg.job(tags=_MAX_RUNTIME)
 def archive_job() -> None:
-    """What is past its retention: days of events to the archive, and Dagster's runs of long ago."""
+    """What is past its retention: days of events to the archive, and the runs and alerts of long ago."""
     archive_expired_days()
     forget_run_history()
+    forget_alerts()
 
 
 @dg.job(tags=_MAX_RUNTIME)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import dagster as dg
 
+from iris_pipelines.alerting.retention import forget_old_alerts
 from iris_pipelines.analytics.recount import recount
 from iris_pipelines.db.contact_scores import write_contact_scores
 from iris_pipelines.db.database import Database, queries
@@ -158,6 +159,18 @@ def forget_run_history(
     """Delete Dagster's runs of long ago."""
     before = clock.now() - timedelta(days=run_retention_days)
     context.log.info(f"deleted {forget_old_runs(context.instance, before=before)} runs made before {before:%Y-%m-%d}")
+
+
+@dg.op
+def forget_alerts(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[DatabaseResource],
+    alert_retention_days: dg.ResourceParam[int],
+    clock: dg.ResourceParam[Clock],
+) -> None:
+    """Delete the alerts of long ago that are over, and the messages that were delivered; what waits stays."""
+    gone = forget_old_alerts(database.get(), before=clock.now() - timedelta(days=alert_retention_days))
+    context.log.info(f"deleted {gone.messages} messages, {gone.incidents} alerts and {gone.silences} silences")
 
 
 class ErasureConfig(dg.Config):

@@ -164,6 +164,7 @@ def production_resources(settings: Settings) -> dict[str, object]:
         "archive": Archive(settings.archive(), settings.retention_days, os.environ),
         "warehouse": WarehouseResource(warehouse_of(settings, os.environ)),
         "run_retention_days": settings.run_retention_days,
+        "alert_retention_days": settings.alert_retention_days,
         "history_start": settings.history_start,
         "mail": MailResource(settings.configured_smtp_url(), settings.mail_from, settings.public_url),
         "notifications": NotificationsResource(settings),

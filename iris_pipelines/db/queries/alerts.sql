@@ -5,25 +5,6 @@ select pg_try_advisory_lock(hashtext('iris.alerts'), hashtext(:what));
 -- name: release_evaluation_lock(what)$
 select pg_advisory_unlock(hashtext('iris.alerts'), hashtext(:what));
 
--- name: enabled_alert_rules()
-select
-    rules.tenant_id,
-    rules.id,
-    states.state,
-    states.since,
-    states.problem,
-    rules.name,
-    rules.condition::text as condition,
-    rules.actions::text as actions,
-    rules.severity,
-    rules.quiet_hours::text as quiet_hours
-from iris.alert_rules as rules
-left join iris.alert_rule_states as states
-    on
-        rules.tenant_id = states.tenant_id
-        and rules.id = states.rule_id
-where rules.enabled;
-
 -- name: store_rule_states(tenant_ids, rule_ids, states, sinces, values_seen, volumes, problems)!
 insert into iris.alert_rule_states as known (tenant_id, rule_id, state, since, value, volume, problem)
 select *
@@ -337,3 +318,32 @@ where
     id = :id
     and status = 'pending'
     and (attempts = :attempt or :status = 'delivered');
+
+-- name: forget_messages(before)!
+-- Those that were delivered or given up before an instant, which is when they were due the last time.
+delete from iris.alert_deliveries
+where
+    status <> 'pending'
+    and due_at < :before;
+
+-- name: forget_incidents(before)!
+-- Those that had ended before an instant, and notes that nothing is told once by, unless a message is left of them.
+delete from iris.system_alerts as alerts
+where
+    (
+        (alerts.status = 'resolved' and alerts.resolved_at < :before)
+        or (
+            alerts.status = 'noted'
+            and alerts.incident_key is null
+            and alerts.alert_type <> 'run_failure'
+            and alerts.created_at < :before
+        )
+    )
+    and not exists (
+        select from iris.alert_deliveries as kept
+        where kept.alert_id = alerts.id
+    );
+
+-- name: forget_silences(before)!
+delete from iris.alert_silences
+where ends_at < :before;

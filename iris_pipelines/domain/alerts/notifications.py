@@ -97,10 +97,14 @@ class Notification:
 
     def sms(self) -> str:
         """As much as two segments hold; the link is worth more than the end of the facts."""
-        since = _local(self.since, ZoneInfo(self.timezone))
-        head = f"{self.subject} Since {since}."
+        if self.kind is Kind.RESOLVED:
+            span = f"Over after {_duration(self.at - self.since)}"
+        else:
+            span = f"Since {_local(self.since, ZoneInfo(self.timezone))}"
+        head = f"{self._label} {self.tenant}: {self.what}. {span}."
         tail = f" {self.link}" if self.link else ""
-        return _shortened(head, SMS_LENGTH - len(tail)) + tail
+        # Three dots: the character for them would make every segment of the message less than half as long.
+        return _shortened(head, SMS_LENGTH - len(tail), end="...") + tail
 
     def slack(self) -> dict[str, Any]:
         """Blocks, with a text for what shows none."""
@@ -129,12 +133,17 @@ class Notification:
         if self.kind is Kind.RESOLVED:
             return event
         event["payload"] = {
-            "summary": _shortened(self.what, 1024),
+            "summary": _shortened(f"{self.tenant}: {self.what}", 1024),
             "source": f"iris/{self.tenant_id or 'pipelines'}",
             "severity": self.severity.value,
             "timestamp": self.at.isoformat(),
             "class": self.alert_type,
-            "custom_details": {**dict(self.facts), "what to look at": list(self.look_at)},
+            "custom_details": {
+                "Tenant": self.tenant,
+                "Since": _local(self.since, ZoneInfo(self.timezone)),
+                **dict(self.facts),
+                "What to look at": list(self.look_at),
+            },
         }
         if self.link:
             event["links"] = [{"href": self.link, "text": "Open the alert"}]
@@ -197,8 +206,8 @@ def _two_units(units: Sequence[tuple[int, str]]) -> list[str]:
     return [f"{count} {unit}" for count, unit in units[first : first + 2] if count]
 
 
-def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _shortened(text: str, length: int, *, end: str = "…") -> str:
+    return text if len(text) <= length else text[: length - len(end)] + end
 
 
 def _mrkdwn(line: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -34,6 +34,7 @@ LONGEST_WINDOW = 31 * 24 * 60
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\".]+(\.[^@\s,;<>\".]+)*\Z")
 _PHONE = re.compile(r"\+[1-9]\d{6,14}\Z")
 _SLACK_CHANNEL = re.compile(r"(#[a-z0-9_-]{1,80}|[CGD][A-Z0-9]{8,})\Z")
+_TYPED = re.compile(r"(\w+)[:=]\s*(\S+)\s*\Z")
 _ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}\Z")
 _OPERATORS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
     ">": operator.gt,
@@ -153,11 +154,14 @@ class Condition(BaseModel):
             return True if self.no_data == "alert" else None
         if observed.volume < self.min_volume:
             return None
-        threshold = self.threshold
+        return _OPERATORS[self.operator](observed.value, self.compared_threshold)
+
+    @property
+    def compared_threshold(self) -> Decimal:
+        """What the published value is compared with: a rate has 2 decimals, and what reads the same is equal."""
         if self.operator == "=" and isinstance(self.definition, Rate):
-            # A rate is published with 2 decimals: what reads the same is the same.
-            threshold = threshold.quantize(Decimal("0.01"), ROUND_HALF_UP)
-        return _OPERATORS[self.operator](observed.value, threshold)
+            return self.threshold.quantize(Decimal("0.01"), ROUND_HALF_UP)
+        return self.threshold
 
 
 class QuietHours(BaseModel):
@@ -209,9 +213,23 @@ def parse_actions(actions: Any) -> tuple[Action, ...]:
         raise InvalidRule(_problems(error)) from None
 
 
+def actions_for(recipients: Sequence[str]) -> tuple[Action, ...]:
+    """Actions from what was typed, such as `email:ada@example.org`, one for each type; raises InvalidRule."""
+    by_type: dict[str, list[str]] = {}
+    for text in recipients:
+        match = _TYPED.match(text)
+        if match is None or match[1] not in set(ActionType):
+            raise InvalidRule(
+                f"{text!r} tells nobody: expected type:recipient, such as email:ada@example.org; "
+                f"types are {', '.join(ActionType)}"
+            )
+        by_type.setdefault(match[1], []).append(match[2])
+    return parse_actions([{"type": kind, "recipients": found} for kind, found in by_type.items()])
+
+
 def _problems(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(map(str, each['loc'])) or 'rule'}: {_sentence(each['msg'])}" for each in error.errors()
+        ": ".join(filter(None, (".".join(map(str, each["loc"])), _sentence(each["msg"])))) for each in error.errors()
     )
 
 

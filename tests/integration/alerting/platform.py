@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from iris_pipelines.alerting.rules import create_rule
 from iris_pipelines.db.database import Database
+from iris_pipelines.db.staleness import Consumer, Grain, register_consumers
 from iris_pipelines.db.tenants import Tenant, create_tenant
 
 NOW = datetime(2026, 11, 20, 15, 40, 30, tzinfo=UTC)
@@ -26,6 +27,18 @@ INSERT = """
 def make_tenant(database: Database, tenant_id: UUID = TENANT, **fields: str) -> UUID:
     create_tenant(database, Tenant(tenant_id, fields.pop("name", "Acme"), **fields))
     return tenant_id
+
+
+def make_empty_rollup(database: Database) -> None:
+    """The hourly rollup as it is before its first row: rules are judged by the database, from the events alone."""
+    with database.transaction() as connection:
+        connection.execute(
+            "create table analytics.analytics_hourly (tenant_id uuid, timestamp timestamptz, channel text,"
+            " provider text, messages_sent bigint, messages_delivered bigint, messages_failed bigint,"
+            " messages_opened bigint, messages_clicked bigint, messages_bounced bigint, messages_complained bigint,"
+            " total_cost numeric)"
+        )
+    register_consumers(database, {"analytics.analytics_hourly": Consumer(Grain.HOUR)})
 
 
 def event(tenant_id: UUID, event_type: str, at: datetime, **fields: Any) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from tests.integration.alerting.platform import (
     event,
     insert,
     insert_raw_rule,
+    make_empty_rollup,
     make_rule,
     make_tenant,
     messages,
@@ -27,8 +28,11 @@ from tests.integration.alerting.platform import (
 )
 
 
-@pytest.fixture
-def tenant(database: Database) -> UUID:
+@pytest.fixture(params=["before the first rollup", "with a rollup"])
+def tenant(database: Database, request: pytest.FixtureRequest) -> UUID:
+    """A tenant whose rules are judged one by one, or by the database first."""
+    if request.param == "with a rollup":
+        make_empty_rollup(database)
     return make_tenant(database)
 
 
@@ -273,6 +277,16 @@ def test_a_broken_rule_is_reported_once_and_stops_no_other(
     delete_rule(database, tenant, broken_id)
     evaluate_rules(database, now=NOW + 4 * MINUTE)
     assert ("alert_rule_broken", "resolved") in alerts(database)
+
+
+def test_a_rule_that_asks_for_more_than_there_can_be_stops_no_other(database: Database, tenant: UUID) -> None:
+    beyond = {"metric": "p95_delivery_time_ms", "threshold": 9e19, "time_window": 15}
+    for operator in (">", "<", "="):
+        insert_raw_rule(database, tenant, {**beyond, "operator": operator, "min_volume": 10**30})
+    make_rule(database, tenant)
+    send(database, tenant, 10, delivered=1, at=NOW - MINUTE, duration_ms=5)
+    found = evaluate_rules(database, now=NOW)
+    assert (found.rules, found.broken, found.firing) == (4, 0, 1)
 
 
 @pytest.mark.parametrize("statement", ["update iris.alert_rules set enabled = false", "delete from iris.alert_rules"])

@@ -69,7 +69,7 @@ def test_a_default_provider_is_set(iris: Iris) -> None:
 def test_a_budget_is_set_shown_and_cleared(iris: Iris) -> None:
     assert iris("budget", "set", TENANT, "500") == (0, "500 a month\n")
     code, out = iris(
-        "budget", "set", TENANT, "1E+3", "--alert", "email:ada@example.org", "--alert", "sms:+49151", "--json"
+        "budget", "set", TENANT, "1E+3", "--alert", "email:ada@example.org", "--alert", "sms:+4915112345678", "--json"
     )
     assert code == 0
     shown = json.loads(out)
@@ -81,7 +81,7 @@ def test_a_budget_is_set_shown_and_cleared(iris: Iris) -> None:
         "monthly_budget": "750.50",
         "alert_actions": [
             {"type": "email", "recipients": ["ada@example.org"]},
-            {"type": "sms", "recipients": ["+49151"]},
+            {"type": "sms", "recipients": ["+4915112345678"]},
         ],
         "months": [],
     }
@@ -96,11 +96,29 @@ def test_a_budget_is_an_amount_above_nothing(iris: Iris, amount: str) -> None:
     assert "a budget is an amount above 0" in out
 
 
-def test_what_is_no_amount_no_recipient_or_no_tenant_is_told(iris: Iris) -> None:
-    assert iris("budget", "set", TENANT, "much")[0] == 2
-    code, out = iris("budget", "set", TENANT, "5", "--alert", "pigeon:roof")
+@pytest.mark.parametrize(
+    ("recipient", "problem"),
+    [
+        ("pigeon:roof", "'pigeon:roof' tells nobody: expected type:recipient, such as email:ada@example.org"),
+        ("email:", "'email:' tells nobody"),
+        ("ada@example.org", "'ada@example.org' tells nobody"),
+        ("email:ada", "'ada' is no email address"),
+        ("sms:0151", "'0151' is no phone number: use +4915112345678"),
+        ("webhook:ftp://example.org", "a webhook needs an http:// or https:// URL"),
+        ("pagerduty:short", "PagerDuty needs the 32 characters of an integration key"),
+    ],
+)
+def test_a_recipient_that_cannot_be_reached_is_refused_and_nothing_is_set(
+    iris: Iris, recipient: str, problem: str
+) -> None:
+    code, out = iris("budget", "set", TENANT, "5", "--alert", recipient)
     assert code == 1
-    assert "not 'pigeon:roof'" in out
+    assert problem in out
+    assert iris("budget", "show", TENANT) == (0, "no budget\n")
+
+
+def test_what_is_no_amount_or_no_tenant_is_told(iris: Iris) -> None:
+    assert iris("budget", "set", TENANT, "much")[0] == 2
     code, out = iris("budget", "set", str(UUID(int=7)), "5")
     assert code == 1
     assert "there is no tenant" in out

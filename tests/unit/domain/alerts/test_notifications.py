@@ -64,7 +64,13 @@ def test_a_short_message_keeps_its_link_however_long_the_rest_is() -> None:
     link = "https://iris.example/alerts/{alert_id}"
     text = notification(what="x" * 1000).linked(link).sms()
     assert len(text) == SMS_LENGTH
-    assert text.endswith(f"… https://iris.example/alerts/{UUID(int=1)}")
+    assert text.startswith("[CRITICAL] Acme <b>: xxx")
+    assert text.endswith(f"x... https://iris.example/alerts/{UUID(int=1)}")
+
+
+def test_a_short_message_says_since_when_or_after_how_long_it_is_over() -> None:
+    assert notification().sms().endswith("60.00% <!channel>. Since 2026-11-20 03:10 CET.")
+    assert notification(kind=Kind.RESOLVED).sms().endswith("60.00% <!channel>. Over after 1 h 5 min.")
 
 
 def test_names_of_tenants_and_rules_mention_nobody_and_are_no_markup() -> None:
@@ -86,6 +92,8 @@ def test_pagerduty_resolves_with_the_key_that_it_triggered() -> None:
     assert [each["event_action"] for each in (trigger, again, end)] == ["trigger", "trigger", "resolve"]
     assert len({each["dedup_key"] for each in (trigger, again, end)}) == 1
     assert trigger["payload"]["severity"] == "critical"
+    assert trigger["payload"]["summary"].startswith("Acme <b>: delivery rate")
+    assert trigger["payload"]["custom_details"]["Since"] == "2026-11-20 03:10 CET"
     assert "payload" not in end
 
 
