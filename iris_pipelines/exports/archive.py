@@ -96,6 +96,11 @@ def restore(db: Database, environment: Mapping[str, str], window: Window) -> lis
         return _restore_sealed(db, environment, window)
 
 
+def restore_days(db: Database, environment: Mapping[str, str], days: Collection[date]) -> list[RestoredDay]:
+    """Put the archived events of some days back: events come to them that may be there already."""
+    return [restored for day in sorted(days) for restored in restore(db, environment, window_of(day))]
+
+
 def restore_stale(db: Database, environment: Mapping[str, str]) -> list[RestoredDay]:
     """Restore the archived days that late events have come to: they are about to be judged and built anew."""
     with db.transaction() as connection:

@@ -209,3 +209,16 @@ select pg_advisory_xact_lock_shared(hashtext('iris.bulk_loads'));
 
 -- name: wait_until_no_bulk_load()$
 select pg_advisory_xact_lock(hashtext('iris.bulk_loads'));
+
+-- name: hold_days(days)
+-- As iris.hold_events does for a window: nobody takes these days out of the event log until the transaction has ended.
+select pg_advisory_xact_lock_shared(hashtext('iris.sealed_days'), days.day - date '1970-01-01')
+from unnest(:days::date[]) as days (day);
+
+-- name: archived_among(days)
+-- Those of the days that lie in the archive, all of them or a tenant's part.
+select distinct archived.date
+from iris.archived_days as archived
+where
+    archived.restored_at is null
+    and archived.date = any(:days);
