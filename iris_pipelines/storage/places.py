@@ -176,7 +176,9 @@ class _Prefix(Place):
                 "set IRIS_EXPORT_COMPRESSION=zst"
             )
         files.copy_file(self._path(incoming), self._path(name))
-        files.delete_file(self._path(incoming))
+        # The file is there: what is left under its hidden name is overwritten next time.
+        with suppress(OSError):
+            files.delete_file(self._path(incoming))
 
     def _open_to_read(self, name: str) -> IO[bytes]:
         return cast("IO[bytes]", self._store.files.open_input_stream(self._path(name)))

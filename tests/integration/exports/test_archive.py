@@ -382,7 +382,16 @@ def _put_back(database: Database, texts: list[Any]) -> None:
             connection.execute("insert into iris.analytics_events select (%s::text::iris.analytics_events).*", (text,))
 
 
-def test_a_restore_killed_in_the_middle_is_all_or_nothing(database: Database, load: Load, url: str) -> None:
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "lock table iris.analytics_events in access exclusive mode",
+        # The events are put back, and that they were is not noted yet.
+        "select from iris.archived_days for update",
+    ],
+    ids=["before the events are back", "before it is noted"],
+)
+def test_a_restore_killed_anywhere_is_all_or_nothing(database: Database, load: Load, url: str, lock: str) -> None:
     load(odd_events())
     before = rows(database)
     archive_day(database, url, {}, DAY, BOTH)
@@ -393,9 +402,8 @@ def test_a_restore_killed_in_the_middle_is_all_or_nothing(database: Database, lo
         observing(database.url) as observer,
         started(command, **environment) as child,
     ):
-        # The events are put back, and that they were is not noted yet.
-        gate.execute("select from iris.archived_days for update").close()
-        eventually(lambda: waiting_for(observer, "transactionid") > 0, "the restore at the lock")
+        gate.execute(lock.encode()).close()
+        eventually(lambda: waiting_for(observer) > 0, "the restore at the lock")
         child.send(signal.SIGKILL)
         assert child.finished().code == -signal.SIGKILL
         gate.rollback()
