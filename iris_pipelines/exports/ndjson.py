@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, cast
 
-from iris_pipelines.db.database import Connection, queries
+from iris_pipelines.db.database import Connection
 from iris_pipelines.domain.windows import Window
 from iris_pipelines.exports.days import Content
+from iris_pipelines.exports.selections import as_json, exported_events
 from iris_pipelines.storage.places import CountedBytes, Writable
 
 _PIECE_BYTES = 1 << 18
@@ -28,7 +29,7 @@ def write_ndjson(connection: Connection, window: Window, target: Writable, *, co
     with packed(target, compression) as pack:
         # What is not packed has its digest already.
         content = pack if isinstance(pack, CountedBytes) else CountedBytes(pack)
-        with connection.cursor().copy(queries().copy_events_as_json.sql, bounds) as copy:
+        with connection.cursor().copy(as_json(exported_events()), bounds) as copy:
             for row in copy:
                 first = first or bytes(row)
                 rows += 1

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
+from psycopg import sql
+
 from iris_pipelines.db.database import Connection
 from iris_pipelines.exports.days import Content
 from iris_pipelines.storage.places import CountedBytes, Writable
@@ -67,7 +69,7 @@ def arrow_type(type_: str) -> pa.DataType:
 
 def write_parquet(
     connection: Connection,
-    statement: str,
+    statement: sql.Composed,
     parameters: Mapping[str, Any],
     columns: Sequence[Column],
     target: Writable,

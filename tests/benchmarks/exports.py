@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 import psutil
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from iris_pipelines.db.database import Database, queries
@@ -20,6 +21,7 @@ from iris_pipelines.db.event_partitions import partition_name
 from iris_pipelines.domain.windows import Window
 from iris_pipelines.exports.archive import archive_day, restore
 from iris_pipelines.exports.events import Destination, Export, export_day
+from iris_pipelines.exports.selections import as_json, exported_events
 from tests.benchmarks.figures import Figure
 
 _GUIDE: LiteralString = """
@@ -28,6 +30,7 @@ _GUIDE: LiteralString = """
 """
 
 
+_BINARY = sql.SQL("copy ({}) to stdout (format binary)")
 _PEAK = """
 import sys
 from datetime import date
@@ -70,8 +73,8 @@ class ExportBenchmark:
         cost = self._in_turns(
             {
                 "guide": self._the_guides_way,
-                "json": lambda: self._copied(queries().copy_events_as_json.sql),
-                "binary": lambda: self._copied(queries().copy_events_as_csv.sql.replace("format csv", "format binary")),
+                "json": lambda: self._copied(as_json(exported_events())),
+                "binary": lambda: self._copied(_BINARY.format(exported_events())),
                 "plain": lambda: self._exported(Export.NDJSON, "none"),
                 "zst": lambda: self._exported(Export.NDJSON, "zst"),
                 "parquet": lambda: self._exported(Export.PARQUET, "none"),
@@ -136,10 +139,10 @@ class ExportBenchmark:
             rows = connection.cursor(row_factory=dict_row).execute(_GUIDE, self._bounds).fetchall()
         (self.home / "guide.ndjson").write_text("\n".join(json.dumps(row, default=str) for row in rows))
 
-    def _copied(self, statement: str) -> None:
+    def _copied(self, statement: sql.Composed) -> None:
         with (
             self.database.transaction() as connection,
-            connection.cursor().copy(statement.encode(), self._bounds) as copy,
+            connection.cursor().copy(statement, self._bounds) as copy,
         ):
             for _ in copy:
                 pass
