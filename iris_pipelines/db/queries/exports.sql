@@ -35,11 +35,15 @@ order by
 -- JSON cannot contain, it leaves the rows as they are.
 copy (
     select row_to_json(selected)
-    from ({selection}) as selected  -- noqa
+    from (  -- noqa
+        {selection}  -- noqa
+    ) as selected
 ) to stdout (format csv, quote e'\x01', delimiter e'\x02');  -- noqa
 
 -- name: copy_as_csv()#
-copy ({selection}) to stdout (format csv);  -- noqa
+copy (  -- noqa
+    {selection}  -- noqa
+) to stdout (format csv);  -- noqa
 
 -- name: exported_day(export, destination, day)^
 select
