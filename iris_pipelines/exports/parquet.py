@@ -138,9 +138,14 @@ class _RowGroups:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-        self._pages.flush()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._writer.close()
+            self._pages.close()
+        except OSError:
+            # What went wrong first is what is told.
+            if kind is None:
+                raise
 
     def write(self, text: bytearray) -> None:
         """Append rows."""

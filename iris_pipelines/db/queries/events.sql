@@ -211,9 +211,13 @@ select pg_advisory_xact_lock_shared(hashtext('iris.bulk_loads'));
 select pg_advisory_xact_lock(hashtext('iris.bulk_loads'));
 
 -- name: hold_days(days)
--- As iris.hold_events does for a window: nobody takes these days out of the event log until the transaction has ended.
-select pg_advisory_xact_lock_shared(hashtext('iris.sealed_days'), days.day - date '1970-01-01')
-from unnest(:days::date[]) as days (day);
+-- Nobody takes these days out of the event log until the transaction has ended: see lock_events_of_day. A load may have
+-- thousands of days, and the server has room for some thousand locks: days share them.
+select pg_advisory_xact_lock_shared(hashtext('iris.loaded_days'), slots.slot)
+from (
+    select distinct (days.day - date '1970-01-01') % 64 as slot
+    from unnest(:days::date[]) as days (day)
+) as slots;
 
 -- name: archived_among(days)
 -- Those of the days that lie in the archive, all of them or a tenant's part.

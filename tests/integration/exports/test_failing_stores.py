@@ -137,19 +137,25 @@ def test_a_store_that_fails_keeps_events_from_being_dropped(database: Database, 
     assert found == before
 
 
-def test_a_disk_that_is_full_is_told_and_the_old_file_stays(database: Database, load: Load, tmp_path: Path) -> None:
-    destination = Destination(str(tmp_path), {})
+@pytest.mark.parametrize(
+    ("export", "compression"),
+    [(Export.NDJSON, "none"), (Export.NDJSON, "gz"), (Export.NDJSON, "zst"), (Export.PARQUET, "none")],
+)
+def test_a_disk_that_is_full_is_told_and_the_old_file_stays(
+    database: Database, load: Load, tmp_path: Path, export: Export, compression: str
+) -> None:
+    destination = Destination(str(tmp_path), {}, compression)
     load([event(at(5))])
-    export_day(database, Export.NDJSON, destination, DAY)
-    old = (tmp_path / NDJSON).read_bytes()
+    file = Path(export_day(database, export, destination, DAY).url)
+    old = file.read_bytes()
     add_a_large_day(database)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(StoreUnavailable, match=r"ndjson cannot be written: .*File too large"):
-            export_day(database, Export.NDJSON, destination, DAY)
+        with pytest.raises(StoreUnavailable, match=rf"{file.name} cannot be written: .*File too large"):
+            export_day(database, export, destination, DAY)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (tmp_path / NDJSON).read_bytes() == old
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [Path(NDJSON).name]
-    assert export_day(database, Export.NDJSON, destination, DAY).row_count == _LARGE + 1
+    assert file.read_bytes() == old
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
+    assert export_day(database, export, destination, DAY).row_count == _LARGE + 1
