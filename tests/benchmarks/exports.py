@@ -66,7 +66,7 @@ class ExportBenchmark:
     database: Database
     home: Path
     day: Window
-    repeats: int = 5
+    repeats: int = 3
 
     def figures(self) -> Iterator[Figure]:
         """Each as a ratio of wall time, or of size; and the peak memory of a fresh process, all of it."""

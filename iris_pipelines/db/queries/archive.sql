@@ -175,7 +175,7 @@ order by archived.date;
 -- Nobody builds a window of this day meanwhile, or loads events of it: see iris.hold_events and hold_days.
 select
     pg_advisory_xact_lock(hashtext('iris.sealed_days'), :day::date - date '1970-01-01'),
-    pg_advisory_xact_lock(hashtext('iris.loaded_days'), (:day::date - date '1970-01-01') % 64);
+    pg_advisory_xact_lock(hashtext('iris.loaded_days'), mod(:day::date - date '1970-01-01', 64));
 
 -- name: wait_at_most(milliseconds)$
 -- For locks, in this transaction.

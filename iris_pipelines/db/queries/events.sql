@@ -215,7 +215,7 @@ select pg_advisory_xact_lock(hashtext('iris.bulk_loads'));
 -- thousands of days, and the server has room for some thousand locks: days share them.
 select pg_advisory_xact_lock_shared(hashtext('iris.loaded_days'), slots.slot)
 from (
-    select distinct (days.day - date '1970-01-01') % 64 as slot
+    select distinct mod(days.day - date '1970-01-01', 64) as slot
     from unnest(:days::date[]) as days (day)
 ) as slots;
 
