@@ -56,6 +56,7 @@ def ingest(
 
     import pyarrow as pa
 
+    from iris_pipelines.exports.archive import restore_days
     from iris_pipelines.ingestion.files.discovery import find_files
     from iris_pipelines.ingestion.ingested_files import ingest_files
 
@@ -75,6 +76,7 @@ def ingest(
                 create_tenants=create_tenants,
                 again=again,
                 on_progress=on_progress,
+                restore_days=lambda db, days: restore_days(db, os.environ, days),
             ):
                 results.append(result)
                 if not as_json:

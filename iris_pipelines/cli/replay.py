@@ -19,10 +19,12 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Judge rejected events again after a fix; those that are accepted now are stored, the others stay rejected."""
+    import os
     from dataclasses import asdict
     from datetime import UTC, datetime
 
     from iris_pipelines.domain.events import Reason
+    from iris_pipelines.exports.archive import restore_days
     from iris_pipelines.ingestion.replay import count_open_rejected, replay_rejected
 
     if reason is not None and reason not in set(Reason):
@@ -37,6 +39,7 @@ def replay(
             create_tenants=create_tenants,
             reason=reason,
             on_batch=lambda so_far: bar.update(task, completed=so_far.received),
+            restore_days=lambda db, days: restore_days(db, os.environ, days),
         )
     if as_json:
         print_json(asdict(result))

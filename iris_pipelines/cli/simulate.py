@@ -107,11 +107,21 @@ def _write(
 
 
 def _load(simulation: Simulation, now: datetime, *, as_json: bool) -> None:
+    import os
+
+    from iris_pipelines.exports.archive import restore_days
     from iris_pipelines.simulator.loading import load_simulation
 
     settings = read_settings()
     with open_database(settings) as database, _day_progress(simulation, "loading", disabled=as_json) as on_day:
-        loaded = load_simulation(database, simulation, now=now, history_start=settings.history_start, on_day=on_day)
+        loaded = load_simulation(
+            database,
+            simulation,
+            now=now,
+            history_start=settings.history_start,
+            on_day=on_day,
+            restore_days=lambda db, days: restore_days(db, os.environ, days),
+        )
     added = {name: getattr(loaded, name) for name in ("tenants", "contacts", "campaigns", "messages")}
     if as_json:
         print_json({**_described(simulation), **_outcome(loaded.events), "added": added})

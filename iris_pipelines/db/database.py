@@ -31,14 +31,14 @@ def queries() -> Any:
 
 
 class Database:
-    """One PostgreSQL database: sessions are in UTC, and connections are made when they are first needed."""
+    """One PostgreSQL database: sessions are in UTC, write times as ISO 8601, and are made when first needed."""
 
     def __init__(self, url: str, *, pool_size: int = 4) -> None:
         self.url = url
         self._pool = ConnectionPool(
             url,
             connection_class=Connection,
-            kwargs={"options": "-c TimeZone=UTC", "application_name": "iris", "connect_timeout": 5},
+            kwargs={"options": "-c TimeZone=UTC -c DateStyle=ISO", "application_name": "iris", "connect_timeout": 5},
             min_size=0,
             max_size=pool_size,
             timeout=_CONNECT_SECONDS,

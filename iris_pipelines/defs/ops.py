@@ -30,7 +30,7 @@ from iris_pipelines.defs.rebuilds import Rebuild, RebuildPlan, rebuild_everythin
 from iris_pipelines.defs.resources import Archive, Clock, DatabaseResource, LandingZone, WarehouseResource
 from iris_pipelines.defs.run_history import forget_old_runs
 from iris_pipelines.domain.windows import HOUR
-from iris_pipelines.exports.archive import DayInUse, archive_day, restore_stale
+from iris_pipelines.exports.archive import DayInUse, archive_day, restore_days, restore_stale
 from iris_pipelines.exports.erasure import erase_contact, finish_erasures
 from iris_pipelines.exports.events import SETTLING, Destination
 from iris_pipelines.exports.retention import plan_retention
@@ -94,6 +94,7 @@ def ingest_landing_files(
         environment=landing_zone.environment,
         now=clock.now(),
         history_start=history_start,
+        restore_days=lambda db, days: restore_days(db, landing_zone.environment, days),
     ):
         context.log.info(str(result))
 

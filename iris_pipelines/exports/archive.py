@@ -8,6 +8,7 @@ notes where they are; before it they are in the event log, after it in the archi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -75,7 +76,7 @@ def archive_day(
                 hand_out_touched_hours(connection)
             with db.transaction() as connection:
                 _forget_changes(connection, watcher, day)
-            written = [file for tenant_id in sorted(tenant_ids) if (file := _write(db, place, tenant_id, day))]
+            written = _write_all(db, place, sorted(tenant_ids), day)
             if written:
                 _drop(db, watcher, day, written)
         finally:
@@ -95,6 +96,11 @@ def restore(db: Database, environment: Mapping[str, str], window: Window) -> lis
         return _restore_sealed(db, environment, window)
 
 
+def restore_days(db: Database, environment: Mapping[str, str], days: Collection[date]) -> list[RestoredDay]:
+    """Put the archived events of some days back: events come to them that may be there already."""
+    return [restored for day in sorted(days) for restored in restore(db, environment, window_of(day))]
+
+
 def restore_stale(db: Database, environment: Mapping[str, str]) -> list[RestoredDay]:
     """Restore the archived days that late events have come to: they are about to be judged and built anew."""
     with db.transaction() as connection:
@@ -109,6 +115,13 @@ def exclusive(db: Database) -> Iterator[None]:
     with db.transaction() as connection:
         queries().lock_archive(connection)
         yield
+
+
+def _write_all(db: Database, place: Place, tenant_ids: Sequence[UUID], day: date) -> list[ArchivedFile]:
+    """Two at a time: while one is read back and compared, the next one is written."""
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="archive") as workers:
+        files = workers.map(lambda tenant_id: _write(db, place, tenant_id, day), tenant_ids)
+        return [file for file in files if file is not None]
 
 
 def _write(db: Database, place: Place, tenant_id: UUID, day: date) -> ArchivedFile | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from iris_pipelines.db.database import Connection, Database, queries
 from iris_pipelines.db.staleness import Consumer, Grain, hand_out_touched_hours, register_consumers
@@ -104,15 +104,14 @@ class Warehouse:
         from requests.exceptions import RequestException
 
         try:
-            client = self._connected()
-            try:
+            with closing(self._connected(self.location)) as client:
                 dataset = bigquery.Dataset(f"{self.project}.{self.dataset}")
                 if self.location is not None:
                     dataset.location = self.location
-                client.create_dataset(dataset, exists_ok=True, retry=self._retry(), timeout=self.patience)
+                made = client.create_dataset(dataset, exists_ok=True, retry=self._retry(), timeout=self.patience)
+            # Jobs run where the dataset is, and are only found there.
+            with closing(self._connected(made.location)) as client:
                 yield client
-            finally:
-                client.close()  # type: ignore[no-untyped-call]
         except (GoogleAPIError, GoogleAuthError, RequestException) as error:
             raise WarehouseUnavailable(f"{self.url} cannot be used: {error}") from error
 
@@ -121,16 +120,16 @@ class Warehouse:
 
         return DEFAULT_RETRY.with_timeout(self.patience)
 
-    def _connected(self) -> bigquery.Client:
+    def _connected(self, location: str | None) -> bigquery.Client:
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import bigquery
 
         if not self.is_emulated:
-            return bigquery.Client(project=self.project, location=self.location)
+            return bigquery.Client(project=self.project, location=location)
         host = self.environment["BIGQUERY_EMULATOR_HOST"]
         return bigquery.Client(
             project=self.project,
-            location=self.location,
+            location=location,
             credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
             client_options={"api_endpoint": host if "://" in host else f"http://{host}"},
         )
@@ -218,7 +217,7 @@ def _make_table(client: bigquery.Client, warehouse: Warehouse) -> None:
 def _replace_day(
     connection: Connection, client: bigquery.Client, warehouse: Warehouse, day: date, *, file: IO[bytes], sha256: str
 ) -> None:
-    """Load until what is there is what was sent: a job of this id may have run long ago, before other events came."""
+    """Load until what is there is what was sent: a job of this id may have run long ago, or may have failed."""
     window = window_of(day)
     bounds = {"window_start": window.start, "window_end": window.end}
     table = f"{TABLE}_load_{day:%Y%m%d}" if warehouse.is_emulated else f"{TABLE}${day:%Y%m%d}"
@@ -250,9 +249,9 @@ def load_file(
 ) -> int | None:
     """Replace a table, or a partition, by a load job with NDJSON, at least a row; returns how many rows it took.
 
-    A job of this id that exists is waited for instead.
+    A job of this id that exists is waited for instead; if that one failed, nothing was loaded.
     """
-    from google.api_core.exceptions import Conflict
+    from google.api_core.exceptions import Conflict, GoogleAPICallError
     from google.cloud import bigquery
 
     file.seek(0)
@@ -266,10 +265,15 @@ def load_file(
         job = client.load_table_from_file(file, table, job_config=config, job_id=job_id, timeout=_SECONDS)
     except Conflict:
         assert job_id is not None  # noqa: S101 - no other id can be taken
-        job = client.get_job(job_id)  # type: ignore[assignment]
+        earlier: Any = client.get_job(job_id)
+        try:
+            earlier.result()
+        except GoogleAPICallError:
+            if earlier.error_result is None:
+                raise
+        return cast("int | None", earlier.output_rows)
     job.result()
-    rows: int | None = job.output_rows
-    return rows
+    return cast("int | None", job.output_rows)
 
 
 def _merge(client: bigquery.Client, warehouse: Warehouse, window: Window, loaded: str) -> None:

@@ -26,6 +26,7 @@ from iris_pipelines.exports.archive import restore
 from iris_pipelines.exports.days import Content, window_of
 from iris_pipelines.exports.ndjson import SUFFIXES, write_ndjson
 from iris_pipelines.exports.parquet import EXPORTED_COLUMNS, write_parquet
+from iris_pipelines.exports.selections import as_csv, exported_events
 from iris_pipelines.storage.places import CountedBytes, Place, Writable, open_place, place_name
 
 SETTLING = timedelta(hours=2)
@@ -135,7 +136,7 @@ def write_day(
     if export is Export.NDJSON:
         return write_ndjson(connection, window, target, compression=compression)
     bounds = {"window_start": window.start, "window_end": window.end}
-    return write_parquet(connection, queries().copy_events_as_csv.sql, bounds, EXPORTED_COLUMNS, target)
+    return write_parquet(connection, as_csv(exported_events()), bounds, EXPORTED_COLUMNS, target)
 
 
 def due_days(db: Database, export: str, destination_url: str, *, now: datetime) -> list[date]:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from iris_pipelines.db.database import Database, queries
 from iris_pipelines.exports.bigquery import Warehouse, WarehouseUnavailable, load_file
+from iris_pipelines.exports.selections import as_json
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -63,11 +64,11 @@ def _export(
 
     rows = 0
     with tempfile.TemporaryFile() as file:
-        statement = sql.SQL(queries().copy_mart_as_json.sql).format(
+        selection = sql.SQL(queries().exported_mart.sql).format(
             columns=sql.SQL(", ").join(_selected(name, type_) for name, type_ in fields),
             mart=sql.Identifier("analytics", mart),
         )
-        with db.transaction() as connection, connection.cursor().copy(statement) as copy:
+        with db.transaction() as connection, connection.cursor().copy(as_json(selection)) as copy:
             for row in copy:
                 file.write(row)
                 rows += 1

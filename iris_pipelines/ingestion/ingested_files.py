@@ -16,7 +16,7 @@ from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.ingestion.files.discovery import StoredFile
 from iris_pipelines.ingestion.files.errors import UnreadableFile
 from iris_pipelines.ingestion.files.formats import RecordFile
-from iris_pipelines.ingestion.loader import LoadConflict, LoadResult, load_events
+from iris_pipelines.ingestion.loader import LoadConflict, LoadResult, RestoreDays, load_events
 from iris_pipelines.ingestion.records import EventBatch
 from iris_pipelines.ingestion.rejected import RejectedEvent
 
@@ -71,6 +71,7 @@ def ingest_files(
     create_tenants: bool = False,
     again: bool = False,
     on_progress: Callable[[FileProgress], None] | None = None,
+    restore_days: RestoreDays | None = None,
 ) -> Iterator[FileResult]:
     """Load each file, and say what became of it; one that cannot be read harms no other.
 
@@ -87,6 +88,7 @@ def ingest_files(
                 create_tenants=create_tenants,
                 again=again,
                 on_progress=on_progress,
+                restore_days=restore_days,
             )
         except (UnreadableFile, LoadConflict) as problem:
             result = ingestion.failed(problem)
@@ -119,6 +121,7 @@ class _Ingestion:
         create_tenants: bool,
         again: bool,
         on_progress: Callable[[FileProgress], None] | None,
+        restore_days: RestoreDays | None,
     ) -> FileResult:
         """Load the file unless its content was."""
         file = self._file
@@ -153,6 +156,7 @@ class _Ingestion:
                     finish=self._finish,
                     on_batch=report,
                     on_rejected=rejected.add,
+                    restore_days=restore_days,
                 )
         return FileResult(file.name, Outcome.LOADED, result, rejected.most_common(), self._seconds())
 

@@ -12,6 +12,7 @@ from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.ingestion.files.discovery import StoredFile, is_event_file, local_files, local_path
 from iris_pipelines.ingestion.files.stores import ObjectStoreFolder
 from iris_pipelines.ingestion.ingested_files import FileResult, ingest_files
+from iris_pipelines.ingestion.loader import RestoreDays
 from iris_pipelines.storage.object_stores import SCHEMES
 
 SETTLING = timedelta(seconds=5)
@@ -50,11 +51,17 @@ def new_landing_files(
 
 
 def ingest_new_landing_files(
-    db: Database, landing_url: str, *, now: datetime, history_start: date, environment: Mapping[str, str]
+    db: Database,
+    landing_url: str,
+    *,
+    now: datetime,
+    history_start: date,
+    environment: Mapping[str, str],
+    restore_days: RestoreDays | None = None,
 ) -> Iterator[FileResult]:
     """Load every file that is new in the landing zone, and say what became of each."""
     files = new_landing_files(db, landing_url, now=now, environment=environment)
-    return ingest_files(db, files, now=now, history_start=history_start)
+    return ingest_files(db, files, now=now, history_start=history_start, restore_days=restore_days)
 
 
 def _has_settled(file: StoredFile, now: datetime) -> bool:

@@ -10,7 +10,7 @@ import orjson
 
 from iris_pipelines.db.database import Connection, Database, queries
 from iris_pipelines.domain.events import Reason
-from iris_pipelines.ingestion.loader import LoadResult, load_events
+from iris_pipelines.ingestion.loader import LoadResult, RestoreDays, load_events
 from iris_pipelines.ingestion.records import Malformed, ObjectBatch
 from iris_pipelines.ingestion.rejected import RejectedEvent
 
@@ -25,6 +25,7 @@ def replay_rejected(
     create_tenants: bool = False,
     reason: str | None = None,
     on_batch: Callable[[LoadResult], None] | None = None,
+    restore_days: RestoreDays | None = None,
 ) -> LoadResult:
     """Judge the open rejected events again, those with one reason or all.
 
@@ -45,6 +46,7 @@ def replay_rejected(
             create_tenants=create_tenants,
             keep=batch.keep_open,
             finish=batch.close_others,
+            restore_days=restore_days,
         )
         if on_batch is not None:
             on_batch(result)

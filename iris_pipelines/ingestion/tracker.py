@@ -21,7 +21,7 @@ from uuid import UUID
 
 from iris_pipelines.db.database import Database
 from iris_pipelines.domain.errors import IrisError
-from iris_pipelines.ingestion.loader import LoadResult, load_events
+from iris_pipelines.ingestion.loader import LoadResult, RestoreDays, load_events
 from iris_pipelines.ingestion.records import ObjectBatch
 from iris_pipelines.ingestion.rejected import RejectedEvent
 
@@ -148,8 +148,16 @@ class _Calls(ABC, Generic[_Tracked]):
 class EventTracker(_Calls[bool]):
     """Stores each event when it is called. A call returns whether the event was new."""
 
-    def __init__(self, db: Database, *, history_start: date, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        history_start: date,
+        clock: Callable[[], datetime],
+        restore_days: RestoreDays | None = None,
+    ) -> None:
         self._db = db
+        self._restore_days = restore_days
         self._history_start = history_start
         self._clock = clock
 
@@ -182,7 +190,12 @@ class EventTracker(_Calls[bool]):
             for start in range(0, len(records), _PIECE)
         ]
         return load_events(
-            self._db, batches, now=self._clock(), history_start=self._history_start, on_rejected=on_rejected
+            self._db,
+            batches,
+            now=self._clock(),
+            history_start=self._history_start,
+            on_rejected=on_rejected,
+            restore_days=self._restore_days,
         )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from iris_pipelines.db.database import Connection, Database, queries
-from iris_pipelines.ingestion.loader import LoadResult, load_events
+from iris_pipelines.ingestion.loader import LoadResult, RestoreDays, load_events
 from iris_pipelines.ingestion.platform_records import Kind
 from iris_pipelines.ingestion.records import ColumnBatch
 from iris_pipelines.simulator.lines import text_of
@@ -52,6 +53,7 @@ def load_simulation(
     now: datetime,
     history_start: date,
     on_day: Callable[[DayTraffic], None] | None = None,
+    restore_days: RestoreDays | None = None,
 ) -> Loaded:
     """Load the traffic day by day, each in a transaction of its own, and in the end what is late.
 
@@ -61,14 +63,15 @@ def load_simulation(
     contacts = _add(db, Kind.CONTACTS, simulation.contacts())
     campaigns = _add(db, Kind.CAMPAIGNS, [simulation.campaigns()])
     messages, events = 0, LoadResult()
+    load = partial(load_events, db, now=now, history_start=history_start, restore_days=restore_days)
     with _spool() as late:
         for day in simulation.days():
             messages += _add(db, Kind.MESSAGES, day.messages)
             late.keep(day)
-            events += load_events(db, _OnTime(day), now=now, history_start=history_start)
+            events += load(_OnTime(day))
             if on_day is not None:
                 on_day(day)
-        events += load_events(db, late, now=now, history_start=history_start)
+        events += load(late)
     return Loaded(events, tenants, contacts, campaigns, messages)
 
 

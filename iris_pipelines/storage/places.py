@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from typing import IO, Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
-from iris_pipelines.storage.object_stores import SCHEMES, StoreUnavailable, open_object_store
-
-if TYPE_CHECKING:
-    from pyarrow import fs
+from iris_pipelines.storage.object_stores import SCHEMES, ObjectStore, StoreUnavailable, open_object_store
 
 # Larger objects cannot be copied in one request.
 _S3_COPY_LIMIT = 5 << 30
@@ -38,14 +36,11 @@ class Nowhere:
         """Forget the bytes."""
 
 
-class Place:
+class Place(ABC):
     """Where files of a kind are kept; names are relative to it, with slashes."""
 
-    def __init__(self, url: str, files: fs.FileSystem, root: str, *, scheme: str | None) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        self._files = files
-        self._root = root
-        self._scheme = scheme
 
     def url_of(self, name: str) -> str:
         """Where a file is, for people and for other tools."""
@@ -60,7 +55,6 @@ class Place:
         """A stream whose bytes are there under this name, all of them, when the block ends well; else none are."""
         incoming = _incoming(name)
         with self._explained(name, "written"):
-            self._prepare(incoming)
             stream = self._open(incoming)
             try:
                 try:
@@ -72,32 +66,24 @@ class Place:
             except BaseException:
                 # Whatever went wrong is told; what is left of it under its hidden name is overwritten next time.
                 with suppress(OSError):
-                    self._files.delete_file(self._path(incoming))
+                    self._delete(incoming)
                 raise
 
     @contextmanager
     def reading(self, name: str) -> Iterator[IO[bytes]]:
         """The bytes of a file."""
-        with self._explained(name, "read"), self._files.open_input_stream(self._path(name)) as stream:
-            yield cast("IO[bytes]", stream)
+        with self._explained(name, "read"), self._open_to_read(name) as stream:
+            yield stream
 
     def names(self, folder: str) -> list[str]:
         """The files under a folder of this place, hidden ones too; none where there is no such folder."""
-        from pyarrow import fs
-
-        selector = fs.FileSelector(self._path(folder), recursive=True, allow_not_found=True)
         with self._explained(folder, "listed"):
-            found = self._files.get_file_info(selector)
-        prefix = f"{self._root}/"
-        return sorted(info.path.removeprefix(prefix) for info in found if info.type is fs.FileType.File)
+            return sorted(self._list(folder))
 
     def delete(self, name: str) -> None:
         """Remove a file; one that is not there is as good as removed."""
-        from pyarrow import fs
-
         with self._explained(name, "deleted"):
-            if self._files.get_file_info(self._path(name)).type is fs.FileType.File:
-                self._files.delete_file(self._path(name))
+            self._delete(name)
 
     def delete_others(self, folder: str, keep: str | None) -> list[str]:
         """Remove what lies in a folder beside one file: older versions, and what killed writers left."""
@@ -105,37 +91,6 @@ class Place:
         for name in others:
             self.delete(name)
         return others
-
-    def _path(self, name: str) -> str:
-        return f"{self._root}/{name}".rstrip("/")
-
-    def _prepare(self, name: str) -> None:
-        if self._scheme is None:
-            Path(self._path(name)).parent.mkdir(parents=True, exist_ok=True)
-
-    def _open(self, name: str) -> IO[bytes]:
-        if self._scheme is None:
-            return Path(self._path(name)).open("wb")
-        return cast("IO[bytes]", self._files.open_output_stream(self._path(name)))
-
-    def _flush(self, stream: IO[bytes]) -> None:
-        if self._scheme is None:
-            stream.flush()
-            os.fsync(stream.fileno())
-
-    def _publish(self, incoming: str, name: str) -> None:
-        if self._scheme is None:
-            Path(self._path(incoming)).replace(self._path(name))
-            _sync_folder(Path(self._path(name)).parent)
-            return
-        size = self._files.get_file_info(self._path(incoming)).size or 0
-        if self._scheme == "s3" and size > _S3_COPY_LIMIT:
-            raise StoreUnavailable(
-                f"{self.url_of(name)} would have {size:,} bytes, and S3 copies at most 5 GiB: "
-                "set IRIS_EXPORT_COMPRESSION=zst"
-            )
-        self._files.copy_file(self._path(incoming), self._path(name))
-        self._files.delete_file(self._path(incoming))
 
     @contextmanager
     def _explained(self, name: str, what: str) -> Iterator[None]:
@@ -145,6 +100,101 @@ class Place:
             raise StoreUnavailable(f"{self.url_of(name)} cannot be {what}: it does not exist") from error
         except OSError as error:
             raise StoreUnavailable(f"{self.url_of(name)} cannot be {what}: {error}") from error
+
+    @abstractmethod
+    def _open(self, name: str) -> IO[bytes]: ...
+
+    @abstractmethod
+    def _flush(self, stream: IO[bytes]) -> None: ...
+
+    @abstractmethod
+    def _publish(self, incoming: str, name: str) -> None: ...
+
+    @abstractmethod
+    def _open_to_read(self, name: str) -> IO[bytes]: ...
+
+    @abstractmethod
+    def _list(self, folder: str) -> Iterable[str]: ...
+
+    @abstractmethod
+    def _delete(self, name: str) -> None: ...
+
+
+class _Folder(Place):
+    """A folder of this machine: what goes there goes without Arrow, which takes more memory than a whole export."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self._folder = Path(folder)
+
+    def _open(self, name: str) -> IO[bytes]:
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+
+    def _flush(self, stream: IO[bytes]) -> None:
+        stream.flush()
+        os.fsync(stream.fileno())
+
+    def _publish(self, incoming: str, name: str) -> None:
+        path = self._folder / name
+        (self._folder / incoming).replace(path)
+        _sync_folder(path.parent)
+
+    def _open_to_read(self, name: str) -> IO[bytes]:
+        return (self._folder / name).open("rb")
+
+    def _list(self, folder: str) -> Iterable[str]:
+        return [str(path.relative_to(self._folder)) for path in (self._folder / folder).rglob("*") if path.is_file()]
+
+    def _delete(self, name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+
+
+class _Prefix(Place):
+    """A prefix of an object store."""
+
+    def __init__(self, url: str, store: ObjectStore) -> None:
+        super().__init__(url)
+        self._store = store
+
+    def _path(self, name: str) -> str:
+        return f"{self._store.path}/{name}".rstrip("/")
+
+    def _open(self, name: str) -> IO[bytes]:
+        return cast("IO[bytes]", self._store.files.open_output_stream(self._path(name)))
+
+    def _flush(self, stream: IO[bytes]) -> None:
+        """Closing it does."""
+
+    def _publish(self, incoming: str, name: str) -> None:
+        files = self._store.files
+        size = files.get_file_info(self._path(incoming)).size or 0
+        if self._store.scheme == "s3" and size > _S3_COPY_LIMIT:
+            raise StoreUnavailable(
+                f"{self.url_of(name)} would have {size:,} bytes, and S3 copies at most 5 GiB: "
+                "set IRIS_EXPORT_COMPRESSION=zst"
+            )
+        files.copy_file(self._path(incoming), self._path(name))
+        # The file is there: what is left under its hidden name is overwritten next time.
+        with suppress(OSError):
+            files.delete_file(self._path(incoming))
+
+    def _open_to_read(self, name: str) -> IO[bytes]:
+        return cast("IO[bytes]", self._store.files.open_input_stream(self._path(name)))
+
+    def _list(self, folder: str) -> Iterable[str]:
+        from pyarrow import fs
+
+        selector = fs.FileSelector(self._path(folder), recursive=True, allow_not_found=True)
+        found = self._store.files.get_file_info(selector)
+        return [info.path.removeprefix(f"{self._store.path}/") for info in found if info.type is fs.FileType.File]
+
+    def _delete(self, name: str) -> None:
+        from pyarrow import fs
+
+        if self._store.files.get_file_info(self._path(name)).type is fs.FileType.File:
+            self._store.files.delete_file(self._path(name))
 
 
 def place_name(url: str) -> str:
@@ -159,13 +209,10 @@ def place_name(url: str) -> str:
 
 def open_place(url: str, environment: Mapping[str, str]) -> Place:
     """The place of a URL (s3://, gs://, az://, file://) or of a path; nothing is made or looked at yet."""
-    from pyarrow import fs
-
     name = place_name(url)
     if urlsplit(name).scheme not in SCHEMES:
-        return Place(name, fs.LocalFileSystem(), name, scheme=None)
-    store = open_object_store(url, environment)
-    return Place(name, store.files, store.path, scheme=store.scheme)
+        return _Folder(name)
+    return _Prefix(name, open_object_store(url, environment))
 
 
 class CountedBytes(io.RawIOBase):

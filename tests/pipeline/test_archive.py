@@ -18,8 +18,9 @@ from iris_pipelines.defs import build_defs
 from iris_pipelines.defs.dbt import DbtProject
 from iris_pipelines.defs.resources import Archive, Clock, DatabaseResource
 from iris_pipelines.domain.windows import DAY, HOUR, Window, closed_before
+from iris_pipelines.exports.archive import restore_days
 from iris_pipelines.exports.erasure import erase_contact
-from iris_pipelines.ingestion.loader import load_events
+from iris_pipelines.ingestion.loader import LoadResult, load_events
 from iris_pipelines.ingestion.records import ObjectBatch
 from iris_pipelines.settings import Settings
 from tests.pipeline.conftest import Pipeline
@@ -50,13 +51,14 @@ def event(timestamp: datetime, number: int = 0, **fields: Any) -> dict[str, Any]
     }
 
 
-def load(database: Database, events: Sequence[dict[str, Any]]) -> None:
-    load_events(
+def load(database: Database, events: Sequence[dict[str, Any]], **options: Any) -> LoadResult:
+    return load_events(
         database,
         [ObjectBatch("test", range(1, len(events) + 1), list(events))],
         now=NOW,
         history_start=date(2020, 1, 1),
         create_tenants=True,
+        **options,
     )
 
 
@@ -158,6 +160,25 @@ def test_a_late_event_of_an_archived_day_is_counted_with_its_neighbours(
     assert run(definitions, instance, "stale_windows_job").success
     assert [events_of(database, day) for day in (OLD, OLD + DAY)] == [41, 0]
     _restore_all(pipeline)
+    assert_exact(database, closed_before=CLOSED)
+
+
+def test_events_sent_again_after_their_day_was_archived_change_no_rollup(
+    pipeline: Pipeline, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    database = pipeline.database
+    events = history()
+    load(database, events)
+    pipeline.refresh(now=NOW)
+    before = rollups(database)
+    assert run(definitions, instance, "archive_job").success
+    result = load(database, events, restore_days=lambda db, days: restore_days(db, {}, days))
+    assert (result.accepted, result.duplicates) == (0, len(events))
+    assert run(definitions, instance, "stale_windows_job").success
+    assert rollups(database) == before
+    tags = {"dagster/asset_partition_range_start": "2026-11-10", "dagster/asset_partition_range_end": "2026-11-11"}
+    assert run(definitions, instance, "daily_rollups_job", tags=tags).success
+    assert rollups(database) == before
     assert_exact(database, closed_before=CLOSED)
 
 

@@ -172,8 +172,10 @@ where
 order by archived.date;
 
 -- name: lock_events_of_day(day)$
--- Nobody builds a window of this day meanwhile: see iris.hold_events.
-select pg_advisory_xact_lock(hashtext('iris.sealed_days'), :day::date - date '1970-01-01');
+-- Nobody builds a window of this day meanwhile, or loads events of it: see iris.hold_events and hold_days.
+select
+    pg_advisory_xact_lock(hashtext('iris.sealed_days'), :day::date - date '1970-01-01'),
+    pg_advisory_xact_lock(hashtext('iris.loaded_days'), mod(:day::date - date '1970-01-01', 64));
 
 -- name: wait_at_most(milliseconds)$
 -- For locks, in this transaction.

@@ -209,3 +209,20 @@ select pg_advisory_xact_lock_shared(hashtext('iris.bulk_loads'));
 
 -- name: wait_until_no_bulk_load()$
 select pg_advisory_xact_lock(hashtext('iris.bulk_loads'));
+
+-- name: hold_days(days)
+-- Nobody takes these days out of the event log until the transaction has ended: see lock_events_of_day. A load may have
+-- thousands of days, and the server has room for some thousand locks: days share them.
+select pg_advisory_xact_lock_shared(hashtext('iris.loaded_days'), slots.slot)
+from (
+    select distinct mod(days.day - date '1970-01-01', 64) as slot
+    from unnest(:days::date[]) as days (day)
+) as slots;
+
+-- name: archived_among(days)
+-- Those of the days that lie in the archive, all of them or a tenant's part.
+select distinct archived.date
+from iris.archived_days as archived
+where
+    archived.restored_at is null
+    and archived.date = any(:days);

@@ -6,60 +6,44 @@ select pg_advisory_xact_lock(hashtext(:consumer), :day::date - date '2000-01-01'
 -- The events of a day stay in the event log until the end of the transaction; an error if they are archived.
 select iris.hold_events(:starts);
 
--- name: copy_events_as_json(window_start, window_end)
+-- name: exported_events(window_start, window_end)
+-- What an export holds of each event, in this order.
+select
+    events.id,
+    events.tenant_id,
+    events.event_type,
+    events.timestamp,
+    events.message_id,
+    events.campaign_id,
+    events.contact_id,
+    events.channel,
+    events.provider,
+    events.event_data,
+    events.cost,
+    events.duration_ms,
+    events.success
+from iris.analytics_events as events
+where
+    events.timestamp >= :window_start
+    and events.timestamp < :window_end
+order by
+    events.timestamp,
+    events.id;
+
+-- name: copy_as_json()#
 -- One JSON object a row. As text, COPY would double the backslashes of JSON; as CSV with a quote and a delimiter that
 -- JSON cannot contain, it leaves the rows as they are.
 copy (
-    select row_to_json(exported)
-    from (
-        select
-            events.id,
-            events.tenant_id,
-            events.event_type,
-            events.timestamp,
-            events.message_id,
-            events.campaign_id,
-            events.contact_id,
-            events.channel,
-            events.provider,
-            events.event_data,
-            events.cost,
-            events.duration_ms,
-            events.success
-        from iris.analytics_events as events
-        where
-            events.timestamp >= :window_start
-            and events.timestamp < :window_end
-        order by
-            events.timestamp,
-            events.id
-    ) as exported
-) to stdout (format csv, quote e'\x01', delimiter e'\x02');  -- noqa: PRS
+    select row_to_json(selected)
+    from (  -- noqa
+        {selection}  -- noqa
+    ) as selected
+) to stdout (format csv, quote e'\x01', delimiter e'\x02');  -- noqa
 
--- name: copy_events_as_csv(window_start, window_end)
-copy (
-    select
-        events.id,
-        events.tenant_id,
-        events.event_type,
-        events.timestamp,
-        events.message_id,
-        events.campaign_id,
-        events.contact_id,
-        events.channel,
-        events.provider,
-        events.event_data,
-        events.cost,
-        events.duration_ms,
-        events.success
-    from iris.analytics_events as events
-    where
-        events.timestamp >= :window_start
-        and events.timestamp < :window_end
-    order by
-        events.timestamp,
-        events.id
-) to stdout (format csv);  -- noqa: PRS
+-- name: copy_as_csv()#
+copy (  -- noqa
+    {selection}  -- noqa
+) to stdout (format csv);  -- noqa
 
 -- name: exported_day(export, destination, day)^
 select
@@ -225,11 +209,6 @@ order by
     relations.relname,
     attribute.attnum;
 
--- name: copy_mart_as_json()#
-copy (
-    select row_to_json(selected)
-    from (
-        select {columns}  -- noqa
-        from {mart}  -- noqa
-    ) as selected
-) to stdout (format csv, quote e'\x01', delimiter e'\x02');  -- noqa
+-- name: exported_mart()#
+select {columns}  -- noqa
+from {mart}  -- noqa

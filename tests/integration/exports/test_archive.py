@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,10 +15,12 @@ import pytest
 
 from iris_pipelines.db.database import Database
 from iris_pipelines.domain.windows import Window
-from iris_pipelines.exports.archive import DayInUse, archive_day, restore, restore_stale
+from iris_pipelines.exports.archive import DayInUse, archive_day, restore, restore_days, restore_stale
 from iris_pipelines.exports.archived_files import ArchiveDamaged
 from iris_pipelines.exports.days import window_of
 from iris_pipelines.exports.retention import InvalidRetention, plan_retention, set_retention
+from iris_pipelines.ingestion.loader import LoadConflict, LoadResult, load_events
+from iris_pipelines.ingestion.records import ObjectBatch
 from iris_pipelines.storage.object_stores import StoreUnavailable
 from tests.commands import eventually, finished, iris, started
 from tests.integration.exports.conftest import DAY, NOW, OTHER_TENANT, TENANT, Load, at, event
@@ -151,6 +154,85 @@ def test_late_events_of_an_archived_day_join_it_in_its_next_version(database: Da
     assert sorted(name.rpartition("/")[2] for name in files(url)) == ["events.v2.parquet"] * 2
     restore(database, {}, WINDOW)
     assert len(rows(database)) == 5
+
+
+def _load_again(database: Database, events: list[dict[str, Any]], environment: dict[str, str]) -> LoadResult:
+    """As those do who know of the archive."""
+    return load_events(
+        database,
+        # The archived day is met in the second batch: what the first one stored is not to stay twice.
+        [ObjectBatch("again", range(1, len(some) + 1), some) for some in (events[4:], events[:4])],
+        now=NOW,
+        history_start=date(2020, 1, 1),
+        restore_days=lambda db, days: restore_days(db, environment, days),
+    )
+
+
+def test_events_that_are_sent_again_after_their_day_was_archived_are_duplicates(
+    database: Database, load: Load, url: str
+) -> None:
+    message = uuid4()
+    with database.transaction() as connection:
+        connection.execute("insert into iris.tenants (id, name) values (%s, 'a')", (TENANT,))
+        connection.execute("insert into iris.messages (tenant_id, id) values (%s, %s)", (TENANT, message))
+    events = odd_events()
+    events[1]["message_id"] = events[2]["message_id"] = str(message)
+    load(events)
+    before = rows(database)
+
+    def opens() -> int:
+        with database.transaction() as connection:
+            row = connection.execute("select open_count from iris.messages where id = %s", (message,)).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    assert opens() == 2
+    archive_day(database, url, {}, DAY, BOTH)
+    result = _load_again(database, [*events, event(at(6))], {})
+    assert (result.received, result.accepted, result.duplicates) == (7, 1, 6)
+    assert opens() == 2
+    assert set(before) < set(rows(database))
+    assert len(rows(database)) == len(before) + 1
+
+    # The control: who does not know of the archive takes them for new.
+    archive_day(database, url, {}, DAY, BOTH)
+    load(events[:4])
+    assert opens() == 4
+    restore(database, {}, WINDOW)
+    assert len(rows(database)) == len(before) + 1
+
+
+def test_what_cannot_be_compared_with_the_archive_is_not_loaded(database: Database, load: Load, url: str) -> None:
+    events = odd_events()
+    load(events)
+    (file, _) = archive_day(database, url, {}, DAY, BOTH)
+    whole = Path(file.url).read_bytes()
+    Path(file.url).unlink()
+    with pytest.raises(LoadConflict, match=r"compared with archived days, but .*it does not exist"):
+        _load_again(database, [event(at(5)), event(at(6)), *events], {})
+    assert rows(database) == []
+    Path(file.url).write_bytes(whole)
+    assert _load_again(database, events, {}).duplicates == 6
+
+
+def test_a_load_that_is_under_way_keeps_its_days_from_being_archived(database: Database, load: Load, url: str) -> None:
+    events = odd_events()
+    load(events)
+
+    def archived_meanwhile(connection: Any, result: LoadResult) -> None:
+        assert result.duplicates == 6
+        with pytest.raises(DayInUse, match="are in use"):
+            archive_day(database, url, {}, DAY, BOTH)
+
+    load_events(
+        database,
+        [ObjectBatch("again", range(1, 7), events)],
+        now=NOW,
+        history_start=date(2020, 1, 1),
+        finish=archived_meanwhile,
+        restore_days=lambda db, days: restore_days(db, {}, days),
+    )
+    archive_day(database, url, {}, DAY, BOTH)
 
 
 def test_events_that_come_while_a_day_is_archived_keep_it_in_the_event_log(
@@ -300,7 +382,16 @@ def _put_back(database: Database, texts: list[Any]) -> None:
             connection.execute("insert into iris.analytics_events select (%s::text::iris.analytics_events).*", (text,))
 
 
-def test_a_restore_killed_in_the_middle_is_all_or_nothing(database: Database, load: Load, url: str) -> None:
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "lock table iris.analytics_events in access exclusive mode",
+        # The events are put back, and that they were is not noted yet.
+        "select from iris.archived_days for update",
+    ],
+    ids=["before the events are back", "before it is noted"],
+)
+def test_a_restore_killed_anywhere_is_all_or_nothing(database: Database, load: Load, url: str, lock: str) -> None:
     load(odd_events())
     before = rows(database)
     archive_day(database, url, {}, DAY, BOTH)
@@ -311,9 +402,8 @@ def test_a_restore_killed_in_the_middle_is_all_or_nothing(database: Database, lo
         observing(database.url) as observer,
         started(command, **environment) as child,
     ):
-        # The events are put back, and that they were is not noted yet.
-        gate.execute("select from iris.archived_days for update").close()
-        eventually(lambda: waiting_for(observer, "transactionid") > 0, "the restore at the lock")
+        gate.execute(lock.encode()).close()
+        eventually(lambda: waiting_for(observer) > 0, "the restore at the lock")
         child.send(signal.SIGKILL)
         assert child.finished().code == -signal.SIGKILL
         gate.rollback()
@@ -408,3 +498,22 @@ def test_the_commands_say_what_they_do(database: Database, load: Load, url: str)
     assert "nothing is past its retention" in finished(iris("archive"), **environment).out
     done = finished(iris("restore", "--date", f"{DAY}"), **environment)
     assert done.out == f"{DAY} of tenant {OTHER_TENANT}: 1 of 1 events put back\n"
+
+
+def test_a_file_that_is_loaded_again_after_its_days_were_archived_changes_nothing(
+    database: Database, load: Load, url: str, tmp_path: Path
+) -> None:
+    environment = {"IRIS_DATABASE_URL": database.url, "IRIS_EXPORT_URL": url}
+    file = tmp_path / "events.ndjson"
+    file.write_text("\n".join(json.dumps(each) for each in odd_events()))
+    first = finished(iris("ingest", "--create-tenants", "--json", file), **environment)
+    assert json.loads(first.out)["accepted"] == 6
+    before = rows(database)
+    archive_day(database, url, {}, DAY, BOTH)
+    again = finished(iris("ingest", "--again", "--json", file), **environment)
+    assert (again.code, again.error) == (0, "")
+    assert {name: json.loads(again.out)[name] for name in ("accepted", "duplicates")} == {
+        "accepted": 0,
+        "duplicates": 6,
+    }
+    assert rows(database) == before
