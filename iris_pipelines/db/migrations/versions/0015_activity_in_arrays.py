@@ -2,10 +2,10 @@
 
 from iris_pipelines.db.migrations import run_script
 
-revision = "0016"
-down_revision = "0015"
+revision = "0015"
+down_revision = "0014"
 
 
 def upgrade() -> None:
     """Drop the table that became a view, and what was noted for it."""
-    run_script("0016_activity_in_arrays")
+    run_script("0015_activity_in_arrays")

@@ -2,10 +2,10 @@
 
 from iris_pipelines.db.migrations import run_script
 
-revision = "0015"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
 
 def upgrade() -> None:
     """Drop what has another shape now; the next rebuild makes it anew."""
-    run_script("0015_restated_facts")
+    run_script("0014_restated_facts")

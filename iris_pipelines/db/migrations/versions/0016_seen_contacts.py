@@ -2,10 +2,10 @@
 
 from iris_pipelines.db.migrations import run_script
 
-revision = "0017"
-down_revision = "0016"
+revision = "0016"
+down_revision = "0015"
 
 
 def upgrade() -> None:
     """Replace the function that keeps iris.seen_contacts."""
-    run_script("0017_seen_contacts")
+    run_script("0016_seen_contacts")
