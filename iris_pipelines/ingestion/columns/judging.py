@@ -50,7 +50,7 @@ def judge_columns(batch: EventBatch, *, now: datetime, history_start: date) -> t
     raw.sure &= _is_known_channel(columns["channel"])
     raw.sure &= _is_small(columns)
     if columns["success"].null_count:
-        columns["success"] = _with_default_success(columns)
+        columns["success"] = _with_default_success(columns, raw.sure)
     events = pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
     return events if raw.sure.all() else events.filter(pa.array(raw.sure)), raw.sure
 
@@ -84,12 +84,15 @@ def _is_small(columns: Mapping[str, Column]) -> Mask:
     return size < _SURELY_SMALL
 
 
-def _with_default_success(columns: Mapping[str, Column]) -> Column:
-    """What the law says of events that say nothing about it: their type decides, and for requests their status."""
+def _with_default_success(columns: Mapping[str, Column], sure: Mask) -> Column:
+    """What the law says of events that say nothing about it: their type decides, and for requests their status.
+
+    Only of rows that are sure: the data of others may be anything, and somebody else judges them.
+    """
     encoded = columns["event_type"].dictionary_encode()
     by_type = pa.array([succeeded(each, None) for each in encoded.dictionary.to_pylist()], pa.bool_())
     success = pc.coalesce(columns["success"], by_type.take(encoded.indices))
-    requests = np.asarray(
+    requests = sure & np.asarray(
         pc.fill_null(pc.and_(columns["success"].is_null(), pc.equal(columns["event_type"], "api.request")), False)
     )
     if requests.any():

@@ -247,6 +247,15 @@ def line(fragment: str) -> bytes:
     return (json.dumps(rest)[:-1] + ", " + fragment + "}").encode()
 
 
+def request(event_data: str) -> bytes:
+    """A request that says nothing of its success, which is read from its data."""
+    rest = {key: value for key, value in USUAL.items() if key not in ("event_data", "success")}
+    rest["event_type"] = "api.request"
+    return (json.dumps(rest)[:-1] + ', "event_data": ' + event_data + "}").encode()
+
+
+ODD_REQUESTS = ['"\\"\\""', '"{"', "[500]", '"[500]"', "500", '{"status_code":"x"}', '{"status_code":true}']
+
 ODD_LINES = [
     *map(line, ODD_JSON),
     b"{}",
@@ -263,6 +272,7 @@ ODD_LINES = [
     line('"cost":1').replace(b'"sms"', b'"s\x00ms"'),
     b'{"a":' * 2000 + b"1" + b"}" * 2000,
     line('"user_agent":"' + "x" * 66_000 + '"'),
+    *map(request, ODD_REQUESTS),
 ]
 
 
