@@ -1,7 +1,5 @@
 {{ config(materialized='windowed') }}
 
-{%- set range = run_range() %}
-
 with
 
 activity as (
@@ -77,7 +75,6 @@ buckets as materialized (
             and numbered.provider = times.provider
             and times.date between numbered.as_of_date - (numbered.window_days - 1) and numbered.as_of_date
     {{ rows_of_histograms('times') }}
-    where times.date between {{ first_day(range) }} - 29 and {{ last_day(range) }}
     group by numbered.number, histogram.bucket
 
 ),
