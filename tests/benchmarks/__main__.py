@@ -99,7 +99,7 @@ def _figures(settings: Settings, events_per_day: int, days: int) -> Iterator[Fig
             connection.execute(
                 "insert into iris.analytics_events select (jsonb_populate_record(e, jsonb_build_object("
                 "'timestamp', e.timestamp - make_interval(days => n)))).* from iris.analytics_events as e "
-                "cross join generate_series(%s, %s) as n "
+                "cross join generate_series(%s::integer, %s::integer) as n "
                 "where timestamp >= %s and timestamp < %s and id::text like '00%%'",
                 (days + 400 - 364, days + 400, _DAY.start, _DAY.end),
             )
