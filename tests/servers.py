@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -27,7 +27,9 @@ def killed(server: EmbeddedServer) -> int:
     assert pid is not None
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     for process in family:
-        process.kill()
+        # Some end by themselves as soon as the postmaster, the first, is gone.
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     eventually(lambda: not any(is_alive(process.pid) for process in family), "the end of the server's processes")
     return pid
 
