@@ -25,11 +25,8 @@
 {%- endmacro %}
 
 
-{# A path with :id for each part that one of the patterns matches. Every slash is doubled before and halved afterwards,
-   so that each part has two of its own: a look ahead at the next part's would cost more than all of the rest. #}
+{# A path with :id for each part that one of the patterns matches. That nothing but a slash may follow costs much less to
+   look for than that a slash or the end must. #}
 {% macro parts_folded(path, pattern) -%}
-    left(
-        replace(regexp_replace(replace({{ path }}, '/', '//') || '/', '/(?:{{ pattern }})/', '/:id/', 'g'), '//', '/'),
-        -1
-    )
+    regexp_replace({{ path }}, '/(?:{{ pattern }})(?![^/])', '/:id', 'g')
 {%- endmacro %}

@@ -15,23 +15,27 @@
 {%- endmacro %}
 
 
-{# What a row of int_contact_points_daily is worth before decay, by type, and the part of it that machines made. #}
-{% macro parts_before_decay() -%}
-    {{ return({
-        'delivered': points()['message.delivered'] ~ ' * delivered',
-        'opened': points()['message.opened'] ~ ' * opened',
-        'clicked': points()['link.clicked'] ~ ' * clicked',
-        'answered': points()['call.answered'] ~ ' * answered',
-        'converted': points()['conversion'] ~ ' * converted',
-        'machine': points()['message.opened'] ~ ' * machine_opened + ' ~ points()['link.clicked'] ~ ' * machine_clicked',
-    }) }}
+{# The parts of a score: one for each type of events, and what machines made of them. #}
+{% macro parts_of_a_score() -%}
+    {{ return(types_that_earn().keys() | list + ['machine']) }}
+{%- endmacro %}
+
+
+{# What a row of int_contact_points_daily adds to a part before decay. #}
+{% macro worth_before_decay(part, row) -%}
+    {%- if part == 'machine' -%}
+        {{ points()['message.opened'] }} * {{ row }}.machine_opened
+        + {{ points()['link.clicked'] }} * {{ row }}.machine_clicked
+    {%- else -%}
+        {{ points()[types_that_earn()[part]] }} * {{ row }}.{{ part }}
+    {%- endif -%}
 {%- endmacro %}
 
 
 {# One row per contact and date with at least one event in the 90 days up to it: what its events are worth, by type.
-   `weighed` is a relation of int_contact_points_daily's rows, each with its `as_of_date`; `facts` all of them. With the
-   state from which engagement_parts_of_next_day goes on: what each part loses until the next day, and the days. #}
-{% macro engagement_parts(weighed, facts, with_state=false) -%}
+   `weighed` is a relation of int_contact_points_daily's rows, each with its `as_of_date`. With the state from which
+   engagement_parts_of_next_day goes on: what each part loses until the next day, and the days. #}
+{% macro engagement_parts(weighed, with_state=false) -%}
     select
         tenant_id,
         as_of_date,
@@ -39,14 +43,12 @@
         {{ parts_of_types() }},
         {{ worth('machine_opened', 'message.opened') }} + {{ worth('machine_clicked', 'link.clicked') }}
         as machine_ninetieths,
-        coalesce(
-            max(last_engagement_at),
-            {{ engagement_before('weighed.tenant_id', 'weighed.contact_id', facts, 'weighed.as_of_date') }}
-        ) as last_engagement_at
+        max(last_engagement_at) as last_engagement_at
         {%- if with_state %},
         count(*)::integer as active_days
-        {%- for column, earned in parts_before_decay().items() %},
-        (coalesce(sum({{ earned }}) filter (where date >= as_of_date - 80), 0))::integer as {{ column }}_fading
+        {%- for part in parts_of_a_score() %},
+        coalesce(sum({{ worth_before_decay(part, 'weighed') }}) filter (where date >= as_of_date - 80), 0)::integer
+        as {{ part }}_fading
         {%- endfor %}
         {%- endif %}
 
@@ -55,78 +57,40 @@
 {%- endmacro %}
 
 
-{# The same as of a day, from the rows of the day before and the three days of facts that make a difference: the day
-   itself, the one whose events stop fading (81 days ago), and the one that leaves the window (90 days ago). #}
-{% macro engagement_parts_of_next_day(day_before, days_that_differ, facts, as_of_date) -%}
-    {%- set parts = parts_before_decay() -%}
+{# The same as of a day, from the relations `day_before`, of these rows, and `today`, `settled` and `gone`, of the facts of
+   the day itself, of the one whose events stop fading (81 days ago), and of the one that leaves the window (90 days ago).
+   Whoever has events on one of the latter two has a row of the day before. #}
+{% macro engagement_parts_of_next_day(as_of_date) -%}
     select
         tenant_id,
         {{ as_of_date }} as as_of_date,
         contact_id,
-        {%- for column in parts %}
-        coalesce(day_before.{{ column }}_ninetieths - day_before.{{ column }}_fading, 0)
-        + coalesce(differing.{{ column }}_ninetieths, 0) as {{ column }}_ninetieths,
+        {%- for part in parts_of_a_score() %}
+        coalesce(day_before.{{ part }}_ninetieths - day_before.{{ part }}_fading, 0)
+        + coalesce(90::bigint * ({{ worth_before_decay(part, 'today') }}), 0)
+        - coalesce(9::bigint * ({{ worth_before_decay(part, 'gone') }}), 0) as {{ part }}_ninetieths,
         {%- endfor %}
-        -- What is older than the window may have changed without a word to the day before.
-        case
-            when
-                greatest(day_before.last_engagement_at, differing.last_engagement_at)
-                >= ({{ as_of_date }} - 89)::timestamp at time zone 'UTC'
-                then greatest(day_before.last_engagement_at, differing.last_engagement_at)
-            else {{ engagement_before(
-                'coalesce(day_before.tenant_id, differing.tenant_id)',
-                'coalesce(day_before.contact_id, differing.contact_id)',
-                facts,
-                as_of_date
-            ) }}
-        end as last_engagement_at,
-        coalesce(day_before.active_days, 0) + coalesce(differing.active_days, 0) as active_days
-        {%- for column in parts %},
-        coalesce(day_before.{{ column }}_fading, 0) + coalesce(differing.{{ column }}_fading, 0) as {{ column }}_fading
+        greatest(
+            today.last_engagement_at,
+            case
+                when day_before.last_engagement_at >= ({{ as_of_date }} - 89)::timestamp at time zone 'UTC'
+                    then day_before.last_engagement_at
+            end
+        ) as last_engagement_at,
+        coalesce(day_before.active_days, 0)
+        + (today.date is not null)::integer
+        - (gone.date is not null)::integer as active_days
+        {%- for part in parts_of_a_score() %},
+        coalesce(day_before.{{ part }}_fading, 0)
+        + coalesce({{ worth_before_decay(part, 'today') }}, 0)
+        - coalesce({{ worth_before_decay(part, 'settled') }}, 0) as {{ part }}_fading
         {%- endfor %}
 
-    from {{ day_before }} as day_before
-    full join (
-        select
-            tenant_id,
-            contact_id,
-            (count(*) filter (where is_new) - count(*) filter (where is_gone))::integer as active_days,
-            max(last_engagement_at) filter (where is_new) as last_engagement_at
-            {%- for column, earned in parts.items() %},
-            coalesce(90 * sum({{ earned }}) filter (where is_new), 0)
-            - coalesce(9 * sum({{ earned }}) filter (where is_gone), 0) as {{ column }}_ninetieths,
-            (
-                coalesce(sum({{ earned }}) filter (where is_new), 0)
-                - coalesce(sum({{ earned }}) filter (where is_old), 0)
-            )::integer as {{ column }}_fading
-            {%- endfor %}
-
-        from (
-            select
-                *,
-                date = {{ as_of_date }} as is_new,
-                date = {{ as_of_date }} - 81 as is_old,
-                date = {{ as_of_date }} - 90 as is_gone
-
-            from {{ days_that_differ }}
-        ) as facts
-        group by tenant_id, contact_id
-    ) as differing using (tenant_id, contact_id)
-    where coalesce(day_before.active_days, 0) + coalesce(differing.active_days, 0) > 0
-{%- endmacro %}
-
-
-{# When a contact had its last event that earns points on an earlier day. Hardly any contact has events, but none of these
-   in the window: only for such, it is looked up. #}
-{% macro engagement_before(tenant_id, contact_id, facts, as_of_date) -%}
-    (
-        select max(earlier.last_engagement_at)
-        from {{ facts }} as earlier
-        where
-            earlier.tenant_id = {{ tenant_id }}
-            and earlier.contact_id = {{ contact_id }}
-            and earlier.date < {{ as_of_date }}
-    )
+    from day_before
+    full join today using (tenant_id, contact_id)
+    left join settled using (tenant_id, contact_id)
+    left join gone using (tenant_id, contact_id)
+    where today.date is not null or gone.date is null or day_before.active_days > 1
 {%- endmacro %}
 
 
@@ -168,8 +132,9 @@
 {%- endmacro %}
 
 
-{# The columns of engagement_scores from the parts of a score. Each part is a difference of two rounded sums, so that
-   together they are the score before rounding, to the last of their 12 decimals. #}
+{# The columns of engagement_scores from `parts`. What each type earned is a difference of two rounded sums, so that
+   together they are the score before rounding, to the last of their 12 decimals. An engagement before the window is looked
+   up when it is asked for: it may change, or be erased, long after the score was computed. #}
 {% macro engagement_columns() -%}
     tenant_id,
     as_of_date,
@@ -178,7 +143,17 @@
     {{ engagement_level(in_points('converted')) }} as engagement_level,
     (({{ sum_up_to('converted') }} - machine_ninetieths + 45) / 90)::integer as human_score,
     {{ points_of_types() }},
-    last_engagement_at
+    coalesce(
+        parts.last_engagement_at,
+        (
+            select max(earlier.last_engagement_at)
+            from {{ ref('int_contact_points_daily') }} as earlier
+            where
+                earlier.tenant_id = parts.tenant_id
+                and earlier.contact_id = parts.contact_id
+                and earlier.date < parts.as_of_date
+        )
+    ) as last_engagement_at
 {%- endmacro %}
 
 
@@ -253,7 +228,7 @@
                     points.date between as_of - 89 and as_of
                     and (of_tenant is null or points.tenant_id = of_tenant)
                     and (of_contact is null or points.contact_id = of_contact)
-            )', ref('int_contact_points_daily')) }}
+            )') }}
         ) as parts;
     end
     $function$;
@@ -262,18 +237,19 @@
 {%- endmacro %}
 
 
-{# Scores that are no longer kept. Their dates are looked up in the index: a scan would read all rows. #}
+{# Forget the rows, or drop the partitions, of dates whose scores are no longer kept. #}
 {% macro forget_scores() -%}
-    {%- set newest_date = '(select max(date) from ' ~ ref('int_contact_points_daily') ~ ')' -%}
-    select set_config('enable_seqscan', 'off', true);
-    delete from {{ this }}
-    where as_of_date = any(
-        array(
-            select days.day::date
-            from generate_series(
-                (select min(as_of_date) from {{ this }})::timestamp, {{ newest_date }}::timestamp, interval '1 day'
-            ) as days (day)
-            where not {{ is_kept('days.day::date', newest_date) }}
-        )
-    )
+    delete from {{ this }} where not {{ is_kept('as_of_date', newest_date_of_traffic()) }}
+{%- endmacro %}
+
+
+{% macro drop_scores() -%}
+    select iris.drop_day_partition('{{ this }}', dates.as_of_date)
+    from iris.day_partitions('{{ this }}') as dates (as_of_date)
+    where not {{ is_kept('dates.as_of_date', newest_date_of_traffic()) }}
+{%- endmacro %}
+
+
+{% macro newest_date_of_traffic() -%}
+    (select max(date) from {{ ref('int_contact_points_daily') }})
 {%- endmacro %}

@@ -9,7 +9,16 @@
     count(cost) as costs,
     sum(cost) as cost,
     array_agg(contact_id) as contact_ids,
-    array_agg(duration_ms) filter (where event_type = 'message.delivered') as delivery_times
+    array_agg(duration_ms) filter (where event_type = 'message.delivered') as delivery_times_ms
+{%- endmacro %}
+
+
+{# The same from rows of int_activity_daily, but for the arrays. #}
+{% macro sums_of_a_type() -%}
+    sum(events) as events,
+    sum(events) filter (where is_machine) as machine_events,
+    sum(costs) as costs,
+    sum(cost) as cost
 {%- endmacro %}
 
 

@@ -65,6 +65,13 @@
 {%- endmacro %}
 
 
+{# The UTC date of an event. The compiled model says it for each row; a window lies within one day, and the materialization
+   `windowed` puts that day in the place of this, which spares each event the look-up of the time zone. #}
+{% macro date_of_event() -%}
+    (timestamp at time zone 'UTC')::date
+{%- endmacro %}
+
+
 {# The condition under which a row of another windowed model belongs to this run, by its date. #}
 {% macro in_window_days(column) -%}
     {%- set range = run_range() -%}

@@ -5,7 +5,9 @@
 
    Config (under `meta`): `window_column` and its `grain`, hour (timestamptz) or day (date); `reach_days` where a row
    depends on so many days before its own, and is built when its day is over. The grain of the rows is the contract's
-   primary key. `--full-refresh` changes nothing: history that was archived could not be built again. #}
+   primary key. With `partitioned`, each day's rows are a table of their own: there is no index to keep, and what is no
+   longer kept is dropped. A column's meta may name its `storage`: `external` for arrays that no compression makes smaller.
+   `--full-refresh` changes nothing: history that was archived could not be built again. #}
 {% materialization windowed, adapter='postgres' %}
 
     {%- set target_relation = this.incorporate(type='table') -%}
@@ -93,6 +95,7 @@
     {% if not described %}
         {% call statement('create_target') %}
             create table if not exists {{ relation }} {{ get_table_columns_and_constraints() }}
+            {%- if is_partitioned() %} partition by list ({{ config.meta_require('window_column') }}){% endif %}
         {% endcall %}
         {% do create_indexes(relation) %}
         {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
@@ -106,6 +109,11 @@
     {% endif %}
     {% for column in model.columns.values() if described.get(column.name) != column.description %}
         {% if loop.first %}{% do persist_docs(relation, model) %}{% endif %}
+    {% endfor %}
+    {% for column in model.columns.values() if column.name not in described and 'storage' in column.meta %}
+        {% call statement('store_column') %}
+            alter table {{ relation }} alter column {{ column.name }} set storage {{ column.meta['storage'] }}
+        {% endcall %}
     {% endfor %}
     {% do adapter.commit() %}
 {% endmacro %}
@@ -135,7 +143,12 @@
         insert into {{ relation }} ({{ columns }})
         select {{ columns }}
         from (
-            {{ sql | replace(range[0], '$1') | replace(range[1], '$2') }}
+            {{
+                sql
+                | replace(date_of_event(), first_day(['$1', '$2']))
+                | replace(range[0], '$1')
+                | replace(range[1], '$2')
+            }}
         ) as model
         returning {{ 'tenant_id, campaign_id' if 'campaign_id' in model.columns else '1' }}
     ){% if 'campaign_id' in model.columns %},
@@ -157,6 +170,12 @@
 {% endmacro %}
 
 
+{# Whether the rows of each day are a table of their own. #}
+{% macro is_partitioned() -%}
+    {{ return(config.get('meta', {}).get('partitioned', false)) }}
+{%- endmacro %}
+
+
 {# Whether the rows are made from events, which an archived day has no more. #}
 {% macro reads_events() -%}
     {{ return('model.iris.stg_iris__events' in model.depends_on.nodes) }}
@@ -174,6 +193,7 @@
     delete from iris.stale_hours where consumer = '{{ consumer }}' and hour >= {{ starts }} and hour < {{ ends }};
     {{ note_what_stands_on_it(consumer, starts) }}
     {{ note_campaigns_of_window(relation, consumer, window_column, grain, starts, ends) }}
+    {% if is_partitioned() %}select iris.hold_day_partition('{{ relation }}', {{ first_day([starts, ends]) }});{% endif %}
     delete from {{ relation }} where {{ rows_in_window(window_column, grain, starts, ends) }};
     execute insert_window ({{ starts }}, {{ ends }})
 {%- endmacro %}

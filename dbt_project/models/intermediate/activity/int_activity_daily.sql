@@ -6,7 +6,7 @@ events as (
 
     select
         tenant_id,
-        (timestamp at time zone 'UTC')::date as date,
+        {{ date_of_event() }} as date,
         campaign_id,
         coalesce(channel, 'unknown') as channel,
         coalesce(provider, 'unknown') as provider,
@@ -48,6 +48,7 @@ final as (
         max(timestamp) as last_event_at,
         array_agg(message_id) as message_ids,
         array_agg(contact_id) as contact_ids,
+        array_agg(delivery_time_ms) filter (where event_type = 'message.delivered') as delivery_times_ms,
         array_agg(revenue) filter (where event_type = 'conversion') as revenues
 
     from events

@@ -2,18 +2,32 @@
 
 with
 
+deliveries as (
+
+    select
+        tenant_id,
+        date,
+        channel,
+        provider,
+        unnest(delivery_times_ms) as delivery_time_ms
+
+    from {{ ref('int_activity_daily') }}
+    where {{ in_window_days('date') }} and event_type = 'message.delivered'
+
+),
+
 buckets as materialized (
 
     select
         tenant_id,
-        (timestamp at time zone 'UTC')::date as date,
-        coalesce(channel, 'unknown') as channel,
-        coalesce(provider, 'unknown') as provider,
-        {{ delivery_time_bucket('duration_ms') }} as bucket,
+        date,
+        channel,
+        provider,
+        {{ delivery_time_bucket('delivery_time_ms') }} as bucket,
         count(*)::integer as deliveries
 
-    from {{ ref('stg_iris__events') }}
-    where {{ in_window('timestamp') }} and event_type = 'message.delivered' and duration_ms is not null
+    from deliveries
+    where delivery_time_ms is not null
     group by 1, 2, 3, 4, 5
 
 ),

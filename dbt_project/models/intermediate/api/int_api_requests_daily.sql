@@ -6,9 +6,9 @@ requests as (
 
     select
         tenant_id,
-        (timestamp at time zone 'UTC')::date as date,
+        {{ date_of_event() }} as date,
         {{ path_with_ids_folded("coalesce(event_data ->> 'path', '')") }} as path,
-        upper(left(coalesce(nullif(event_data ->> 'method', ''), 'unknown'), 20)) as method,
+        event_data ->> 'method' as method,
         event_data ->> 'status_code' as status_code,
         duration_ms as response_time_ms,
         success
@@ -18,7 +18,7 @@ requests as (
 
 ),
 
--- Materialized, so that the dear part of folding is for each path once, not for each request.
+-- Materialized, so that what is dear is done once for each group and path, not for each request.
 by_path as materialized (
 
     select
@@ -26,14 +26,13 @@ by_path as materialized (
         date,
         path,
         method,
+        status_code,
         response_time_ms,
         count(*) as requests,
-        count(*) filter (where success) as successful_requests,
-        count(*) filter (where status_code ~ '^4[0-9][0-9]$') as client_errors,
-        count(*) filter (where status_code ~ '^5[0-9][0-9]$') as server_errors
+        count(*) filter (where success) as successful_requests
 
     from requests
-    group by tenant_id, date, path, method, response_time_ms
+    group by tenant_id, date, path, method, status_code, response_time_ms
 
 ),
 
@@ -48,27 +47,39 @@ endpoints as materialized (
 
 ),
 
-final as (
+by_endpoint as (
 
     select
         by_path.tenant_id,
         by_path.date,
         endpoints.endpoint,
-        by_path.method,
+        upper(left(coalesce(nullif(by_path.method, ''), 'unknown'), 20)) as method,
         by_path.response_time_ms,
-        sum(by_path.requests)::bigint as requests,
-        sum(by_path.successful_requests)::bigint as successful_requests,
-        sum(by_path.client_errors)::bigint as client_errors,
-        sum(by_path.server_errors)::bigint as server_errors
+        by_path.requests,
+        by_path.successful_requests,
+        by_path.status_code ~ '^4[0-9][0-9]$' as is_client_error,
+        by_path.status_code ~ '^5[0-9][0-9]$' as is_server_error
 
     from by_path
     inner join endpoints on by_path.path = endpoints.path
-    group by
-        by_path.tenant_id,
-        by_path.date,
-        endpoints.endpoint,
-        by_path.method,
-        by_path.response_time_ms
+
+),
+
+final as (
+
+    select
+        tenant_id,
+        date,
+        endpoint,
+        method,
+        response_time_ms,
+        sum(requests)::bigint as requests,
+        sum(successful_requests)::bigint as successful_requests,
+        coalesce(sum(requests) filter (where is_client_error), 0)::bigint as client_errors,
+        coalesce(sum(requests) filter (where is_server_error), 0)::bigint as server_errors
+
+    from by_endpoint
+    group by tenant_id, date, endpoint, method, response_time_ms
 
 )
 

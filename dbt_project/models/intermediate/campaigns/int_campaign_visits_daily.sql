@@ -3,7 +3,7 @@
 -- An open matters by what it was made with and where, a click by who made it and where it leads.
 select
     tenant_id,
-    (timestamp at time zone 'UTC')::date as date,
+    {{ date_of_event() }} as date,
     campaign_id,
     case when event_type = 'message.opened' then md5(nullif(user_agent, ''))::uuid end as user_agent_md5,
     case when event_type = 'message.opened' then nullif(geo_location ->> 'country', '') end as country,

@@ -3,7 +3,7 @@
 -- In the order of the index on contacts: neighbours share its pages, which halves what it costs to fill.
 select
     tenant_id,
-    (timestamp at time zone 'UTC')::date as date,
+    {{ date_of_event() }} as date,
     contact_id,
     (count(*) filter (where event_type = 'message.delivered'))::integer as delivered,
     (count(*) filter (where event_type = 'message.opened'))::integer as opened,

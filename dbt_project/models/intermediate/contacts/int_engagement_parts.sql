@@ -1,4 +1,4 @@
-{{ config(materialized='windowed', post_hook="{{ forget_scores() }}") }}
+{{ config(materialized='windowed', post_hook="{{ drop_scores() }}") }}
 
 {#- Named by its table each time: as a common table expression it would be read as a whole. -#}
 {%- set points = ref('int_contact_points_daily') -%}
@@ -43,7 +43,7 @@ in_reach as (
 
 from_all_days as (
 
-    {{ engagement_parts('in_reach', points, with_state=true) }}
+    {{ engagement_parts('in_reach', with_state=true) }}
 
 ),
 
@@ -56,20 +56,36 @@ day_before as (
 
 ),
 
-days_that_differ as (
+today as (
 
     select *
 
     from {{ points }}
-    where
-        (select basis.is_day_before from basis)
-        and date in ({{ first_day(range) }}, {{ first_day(range) }} - 81, {{ first_day(range) }} - 90)
+    where (select basis.is_day_before from basis) and date = {{ first_day(range) }}
+
+),
+
+settled as (
+
+    select *
+
+    from {{ points }}
+    where (select basis.is_day_before from basis) and date = {{ first_day(range) }} - 81
+
+),
+
+gone as (
+
+    select *
+
+    from {{ points }}
+    where (select basis.is_day_before from basis) and date = {{ first_day(range) }} - 90
 
 ),
 
 from_day_before as (
 
-    {{ engagement_parts_of_next_day('day_before', 'days_that_differ', points, first_day(range)) }}
+    {{ engagement_parts_of_next_day(first_day(range)) }}
 
 ),
 

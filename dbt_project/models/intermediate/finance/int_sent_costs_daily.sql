@@ -6,7 +6,7 @@ sent as (
 
     select
         tenant_id,
-        (timestamp at time zone 'UTC')::date as date,
+        {{ date_of_event() }} as date,
         coalesce(channel, 'unknown') as channel,
         upper(
             left(coalesce(nullif(event_data ->> 'country', ''), nullif(geo_location ->> 'country', ''), 'unknown'), 100)

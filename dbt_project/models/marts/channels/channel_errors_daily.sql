@@ -6,7 +6,7 @@ failures as (
 
     select
         tenant_id,
-        (timestamp at time zone 'UTC')::date as date,
+        {{ date_of_event() }} as date,
         coalesce(channel, 'unknown') as channel,
         coalesce(provider, 'unknown') as provider,
         {{ error_words('error_code', 100) }} as error_code,

@@ -60,6 +60,23 @@ numbered as (
 
 ),
 
+-- Materialized, so that they are looked through once: the planner, who takes the groups for few, would look up the days of
+-- each of them.
+histograms as materialized (
+
+    select
+        tenant_id,
+        date,
+        channel,
+        provider,
+        buckets,
+        counts
+
+    from {{ ref('int_delivery_times_daily') }}
+    where date between {{ first_day(run_range()) }} - 29 and {{ last_day(run_range()) }} and provider is not null
+
+),
+
 buckets as materialized (
 
     select
@@ -68,7 +85,7 @@ buckets as materialized (
         sum(histogram.deliveries) as deliveries
 
     from numbered
-    inner join {{ ref('int_delivery_times_daily') }} as times
+    inner join histograms as times
         on
             numbered.tenant_id = times.tenant_id
             and numbered.channel = times.channel

@@ -2,34 +2,35 @@
 
 with
 
-events as (
-
-    select
-        tenant_id,
-        (timestamp at time zone 'UTC')::date as date,
-        coalesce(channel, 'unknown') as channel,
-        event_type,
-        is_machine,
-        contact_id,
-        cost,
-        duration_ms
-
-    from {{ ref('stg_iris__events') }}
-    where {{ in_window('timestamp') }} and event_type <> 'api.request'
-
-),
-
--- Materialized, so that the events are read and hashed once, whatever order the steps below would like them in.
-by_type as materialized (
+activity as (
 
     select
         tenant_id,
         date,
         channel,
         event_type,
-        {{ measures_of_a_type() }}
+        is_machine,
+        events,
+        costs,
+        cost,
+        contact_ids,
+        delivery_times_ms
 
-    from events
+    from {{ ref('int_activity_daily') }}
+    where {{ in_window_days('date') }}
+
+),
+
+by_type as (
+
+    select
+        tenant_id,
+        date,
+        channel,
+        event_type,
+        {{ sums_of_a_type() }}
+
+    from activity
     group by tenant_id, date, channel, event_type
 
 ),
@@ -47,8 +48,8 @@ counted as (
 
 ),
 
--- One row per event again, but in the order of the groups: sorting the rows by type before they are unnested costs a
--- tenth of sorting the events.
+-- One row per event, in the order of the groups: sorting the arrays before they are unnested costs a tenth of sorting
+-- the events.
 unnested as (
 
     select
@@ -58,9 +59,9 @@ unnested as (
         event_type = 'message.opened' as is_open,
         event_type = 'link.clicked' as is_click,
         unnest(contact_ids) as contact_id,
-        unnest(delivery_times) as duration_ms
+        unnest(delivery_times_ms) as duration_ms
 
-    from by_type
+    from activity
     order by tenant_id, date, channel
 
 ),

@@ -62,7 +62,7 @@ unnested as (
         event_type = 'message.opened' as is_open,
         event_type = 'link.clicked' as is_click,
         unnest(contact_ids) as contact_id,
-        unnest(delivery_times) as duration_ms
+        unnest(delivery_times_ms) as duration_ms
 
     from by_type
     order by tenant_id, timestamp, channel, provider
