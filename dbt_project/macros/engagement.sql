@@ -195,8 +195,11 @@
 
 
 {# Whether scores as of a date are kept as rows: the last 35 days up to the newest day of traffic, and month ends. #}
-{% macro is_kept(as_of_date, newest_date) -%}
-    ({{ as_of_date }} >= {{ newest_date }} - 35 or extract(day from {{ as_of_date }} + 1) = 1)
+{% macro scores_are_kept(as_of_date) -%}
+    (
+        coalesce({{ as_of_date }} >= (select max(date) from {{ ref('int_contact_points_daily') }}) - 35, true)
+        or extract(day from {{ as_of_date }} + 1) = 1
+    )
 {%- endmacro %}
 
 
@@ -234,22 +237,4 @@
     $function$;
     comment on function analytics.engagement_as_of (date, uuid, uuid) is
     'The rows of engagement_scores as of the end of any UTC date; of one tenant or of one contact, if given.'
-{%- endmacro %}
-
-
-{# Forget the rows, or drop the partitions, of dates whose scores are no longer kept. #}
-{% macro forget_scores() -%}
-    delete from {{ this }} where not {{ is_kept('as_of_date', newest_date_of_traffic()) }}
-{%- endmacro %}
-
-
-{% macro drop_scores() -%}
-    select iris.drop_day_partition('{{ this }}', dates.as_of_date)
-    from iris.day_partitions('{{ this }}') as dates (as_of_date)
-    where not {{ is_kept('dates.as_of_date', newest_date_of_traffic()) }}
-{%- endmacro %}
-
-
-{% macro newest_date_of_traffic() -%}
-    (select max(date) from {{ ref('int_contact_points_daily') }})
 {%- endmacro %}

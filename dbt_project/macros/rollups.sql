@@ -13,15 +13,6 @@
 {%- endmacro %}
 
 
-{# The same from rows of int_activity_daily, but for the arrays. #}
-{% macro sums_of_a_type() -%}
-    sum(events) as events,
-    sum(events) filter (where is_machine) as machine_events,
-    sum(costs) as costs,
-    sum(cost) as cost
-{%- endmacro %}
-
-
 {# How many events of these types a group has, from its rows by type. #}
 {% macro events_of(event_types, column='events') -%}
     coalesce(sum({{ column }}) filter (where event_type in ('{{ event_types | join("', '") }}')), 0)::bigint

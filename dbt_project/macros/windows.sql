@@ -120,6 +120,7 @@
             {{ instant_literal('window_start') }} as starts,
             {{ instant_literal('window_end') }} as ends,
             extract(epoch from day_start)::bigint / 86400 as day_number,
+            {{ day_is_kept("(day_start at time zone 'UTC')::date") }} as is_kept,
             window_start = {{ floor_to('24 hours' if grain == 'day' else '1 hour', 'window_start') }}
             and window_end = {{ floor_to('1 hour', 'window_end') }}
             and window_end <= day_start + interval '24 hours' as is_whole
@@ -151,7 +152,7 @@
    reach and that is over; but for those whose events are archived. #}
 {% macro all_windows(relation, window_column, grain) -%}
     {%- set instant = window_column ~ "::timestamp at time zone 'UTC'" if grain == 'day' else window_column -%}
-    {%- set reach_days = config.get('meta', {}).get('reach_days', 0) -%}
+    {%- set reach_days = model_meta().get('reach_days', 0) -%}
     select
         day as window_start,
         least(day + interval '24 hours', {{ last_closed_hour() }}) as window_end

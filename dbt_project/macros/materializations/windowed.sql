@@ -5,8 +5,10 @@
 
    Config (under `meta`): `window_column` and its `grain`, hour (timestamptz) or day (date); `reach_days` where a row
    depends on so many days before its own, and is built when its day is over. The grain of the rows is the contract's
-   primary key. With `partitioned`, each day's rows are a table of their own: there is no index to keep, and what is no
-   longer kept is dropped. A column's meta may name its `storage`: `external` for arrays that no compression makes smaller.
+   primary key. `kept` names a macro that says for a day, as a condition, whether its rows are kept: others are not made, and
+   are removed when their time is over. With `partitioned`, each day's rows are a table of their own: there is no index to
+   keep up, and rows are removed by dropping them. A column's meta may name its `storage`: `external` for arrays that no
+   compression makes smaller.
    `--full-refresh` changes nothing: history that was archived could not be built again. #}
 {% materialization windowed, adapter='postgres' %}
 
@@ -29,7 +31,7 @@
     {% do adapter.commit() %}
 
     {% set counts = [] %}
-    {% for window in windows %}
+    {% for window in windows if window['is_kept'] %}
         {% set response, result = adapter.execute(
             replace_window_sql(target_relation, consumer, window_column, grain, window), auto_begin=True, fetch=True
         ) %}
@@ -44,6 +46,11 @@
     {% call statement('deallocate_insert') %}
         deallocate insert_window
     {% endcall %}
+    {% if 'kept' in model_meta() %}
+        {% call statement('forget_days') %}
+            {{ forget_days_sql(target_relation, consumer, window_column) }}
+        {% endcall %}
+    {% endif %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {% do adapter.commit() %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
@@ -170,9 +177,21 @@
 {% endmacro %}
 
 
+{# What the model's configuration says under `meta`. #}
+{% macro model_meta() -%}
+    {{ return(config.get('meta', {})) }}
+{%- endmacro %}
+
+
 {# Whether the rows of each day are a table of their own. #}
 {% macro is_partitioned() -%}
-    {{ return(config.get('meta', {}).get('partitioned', false)) }}
+    {{ return(model_meta().get('partitioned', false)) }}
+{%- endmacro %}
+
+
+{# The condition under which the rows of a day are kept. #}
+{% macro day_is_kept(day) -%}
+    {{ context[model_meta()['kept']](day) if 'kept' in model_meta() else 'true' }}
 {%- endmacro %}
 
 
@@ -196,6 +215,29 @@
     {% if is_partitioned() %}select iris.hold_day_partition('{{ relation }}', {{ first_day([starts, ends]) }});{% endif %}
     delete from {{ relation }} where {{ rows_in_window(window_column, grain, starts, ends) }};
     execute insert_window ({{ starts }}, {{ ends }})
+{%- endmacro %}
+
+
+{# Of days that are not kept, no rows are held and none are made: what made them stale is settled. #}
+{% macro forget_days_sql(relation, consumer, window_column) -%}
+    {{ begin_sql() }}
+    {% if rebuild_id() is not none %}
+    delete from iris.stale_hours as stale
+    using iris.rebuild_windows as rebuild
+    where
+        rebuild.rebuild_id = '{{ rebuild_id() }}'
+        and stale.consumer = '{{ consumer }}'
+        and stale.hour >= rebuild.window_start
+        and stale.hour < rebuild.window_end
+        and not {{ day_is_kept(first_day(['rebuild.window_start', 'rebuild.window_end'])) }};
+    {% endif %}
+    {% if is_partitioned() %}
+    select iris.drop_day_partition('{{ relation }}', days.day)
+    from iris.day_partitions('{{ relation }}') as days (day)
+    where not {{ day_is_kept('days.day') }}
+    {% else %}
+    delete from {{ relation }} where not {{ day_is_kept(window_column) }}
+    {% endif %}
 {%- endmacro %}
 
 

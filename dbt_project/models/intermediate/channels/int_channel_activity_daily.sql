@@ -10,8 +10,11 @@ by_type as (
         channel,
         provider,
         event_type,
-        {{ sums_of_a_type() }},
+        sum(events) as events,
+        sum(events) filter (where is_machine) as machine_events,
         sum(successes) as successes,
+        sum(costs) as costs,
+        sum(cost) as cost,
         sum(delivery_times) as delivery_times,
         sum(delivery_time_ms) as delivery_time_ms
 

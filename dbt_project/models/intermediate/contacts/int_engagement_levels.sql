@@ -1,4 +1,6 @@
-{{ config(materialized='windowed', post_hook=["{{ forget_scores() }}", "select iris.see_contacts()"]) }}
+{{ config(materialized='windowed', post_hook="select iris.see_contacts()") }}
+
+-- depends_on: {{ ref('int_contact_points_daily') }}
 
 with
 

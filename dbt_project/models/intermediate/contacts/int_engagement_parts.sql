@@ -1,4 +1,4 @@
-{{ config(materialized='windowed', post_hook="{{ drop_scores() }}") }}
+{{ config(materialized='windowed') }}
 
 {#- Named by its table each time: as a common table expression it would be read as a whole. -#}
 {%- set points = ref('int_contact_points_daily') -%}
@@ -11,8 +11,7 @@ dates as materialized (
     select days.as_of_date
 
     from {{ dates_in_window() }} as days (as_of_date)
-    cross join (select max(date) as date from {{ points }}) as newest
-    where {{ is_kept('days.as_of_date', 'newest.date') }}
+    where {{ scores_are_kept('days.as_of_date') }}
 
 ),
 

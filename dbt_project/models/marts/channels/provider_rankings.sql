@@ -73,7 +73,9 @@ histograms as materialized (
         counts
 
     from {{ ref('int_delivery_times_daily') }}
-    where date between {{ first_day(run_range()) }} - 29 and {{ last_day(run_range()) }} and provider is not null
+    where
+        date between (select min(first_date) from spans) and (select max(as_of_date) from spans)
+        and provider is not null
 
 ),
 

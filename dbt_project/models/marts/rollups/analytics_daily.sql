@@ -2,35 +2,34 @@
 
 with
 
-activity as (
+events as (
 
     select
         tenant_id,
-        date,
-        channel,
+        {{ date_of_event() }} as date,
+        coalesce(channel, 'unknown') as channel,
         event_type,
         is_machine,
-        events,
-        costs,
+        contact_id,
         cost,
-        contact_ids,
-        delivery_times_ms
+        duration_ms
 
-    from {{ ref('int_activity_daily') }}
-    where {{ in_window_days('date') }}
+    from {{ ref('stg_iris__events') }}
+    where {{ in_window('timestamp') }} and event_type <> 'api.request'
 
 ),
 
-by_type as (
+-- Materialized, so that the events are read and hashed once, whatever order the steps below would like them in.
+by_type as materialized (
 
     select
         tenant_id,
         date,
         channel,
         event_type,
-        {{ sums_of_a_type() }}
+        {{ measures_of_a_type() }}
 
-    from activity
+    from events
     group by tenant_id, date, channel, event_type
 
 ),
@@ -48,8 +47,8 @@ counted as (
 
 ),
 
--- One row per event, in the order of the groups: sorting the arrays before they are unnested costs a tenth of sorting
--- the events.
+-- One row per event again, but in the order of the groups: sorting the rows by type before they are unnested costs a
+-- tenth of sorting the events.
 unnested as (
 
     select
@@ -61,7 +60,7 @@ unnested as (
         unnest(contact_ids) as contact_id,
         unnest(delivery_times_ms) as duration_ms
 
-    from activity
+    from by_type
     order by tenant_id, date, channel
 
 ),

@@ -118,7 +118,7 @@ $$;
 -- Made anew, as the table of a new consumer: from facts, which are all there.
 drop table if exists analytics_intermediate.int_engagement_parts cascade;
 
--- Activity with the times of deliveries, from which the daily rollup and the histograms are computed now. The rows stay
+-- Activity with the times of deliveries, from which the histograms are computed now. The rows stay
 -- until they are replaced; of days that are archived, until these are restored.
 do $$
 begin
