@@ -74,7 +74,7 @@ histograms as materialized (
 
     from {{ ref('int_delivery_times_daily') }}
     where
-        date between (select min(first_date) from spans) and (select max(as_of_date) from spans)
+        date between (select min(spans.first_date) from spans) and (select max(spans.as_of_date) from spans)
         and provider is not null
 
 ),
