@@ -45,7 +45,11 @@ def open_instance(home: Path, url: str) -> dg.DagsterInstance:
     """The instance that the UI and the daemon look at."""
     os.environ.update(prepare_environment(home, url))
     with _storage_to_ourselves(url):
-        return dg.DagsterInstance.from_config(str(home / "dagster"))
+        instance = dg.DagsterInstance.from_config(str(home / "dagster"))
+    # Dagster connects for each statement otherwise, 180 times in a refresh. What suits its web server suits us, but for
+    # the limit on the time of statements.
+    instance.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=-1)
+    return instance
 
 
 @contextmanager
