@@ -218,26 +218,24 @@
 {%- endmacro %}
 
 
-{# Of days that are not kept, no rows are held and none are made: what made them stale is settled. #}
+{# Of days that are not kept, no rows are held and none are made. What made them stale is settled when their rows are
+   gone: a partition that somebody reads stays until next time. #}
 {% macro forget_days_sql(relation, consumer, window_column) -%}
     {{ begin_sql() }}
-    {% if rebuild_id() is not none %}
-    delete from iris.stale_hours as stale
-    using iris.rebuild_windows as rebuild
-    where
-        rebuild.rebuild_id = '{{ rebuild_id() }}'
-        and stale.consumer = '{{ consumer }}'
-        and stale.hour >= rebuild.window_start
-        and stale.hour < rebuild.window_end
-        and not {{ day_is_kept(first_day(['rebuild.window_start', 'rebuild.window_end'])) }};
-    {% endif %}
     {% if is_partitioned() %}
     select iris.drop_day_partition('{{ relation }}', days.day)
     from iris.day_partitions('{{ relation }}') as days (day)
-    where not {{ day_is_kept('days.day') }}
+    where not {{ day_is_kept('days.day') }};
     {% else %}
-    delete from {{ relation }} where not {{ day_is_kept(window_column) }}
+    delete from {{ relation }} where not {{ day_is_kept(window_column) }};
     {% endif %}
+    delete from iris.stale_hours as stale
+    where
+        stale.consumer = '{{ consumer }}'
+        and not {{ day_is_kept("(stale.hour at time zone 'UTC')::date") }}
+        {% if is_partitioned() -%}
+        and (stale.hour at time zone 'UTC')::date not in (select iris.day_partitions('{{ relation }}'))
+        {%- endif %}
 {%- endmacro %}
 
 

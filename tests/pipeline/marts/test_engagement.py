@@ -232,6 +232,25 @@ def test_kept_are_the_last_35_days_and_month_ends(pipeline: Pipeline, database: 
     ]
 
 
+def test_a_date_that_somebody_reads_is_forgotten_next_time(pipeline: Pipeline, database: Database) -> None:
+    corners(database)
+    refresh(pipeline, now=NOW)
+    forgotten = (MARCH - 34 * DAY).date()
+    insert(database, ADA, "message.sent", MARCH + 2 * DAY)
+    later = MARCH + 3 * DAY + HOUR
+    with database.transaction() as reading:
+        reading.execute("select from analytics_intermediate.int_engagement_parts limit 1")
+        refresh(pipeline, now=later)
+        assert forgotten in engagement_recount.kept_dates(database)
+        insert(database, FAY, "conversion", MARCH - 34 * DAY)
+        refresh(pipeline, now=later)
+        assert forgotten in engagement_recount.kept_dates(database)
+    refresh(pipeline, now=later)
+    assert forgotten not in engagement_recount.kept_dates(database)
+    assert_exact(database, now=later)
+    assert pipeline.refresh(now=later) == []
+
+
 def test_a_late_event_rebuilds_the_dates_that_it_reaches_and_no_others(pipeline: Pipeline, database: Database) -> None:
     corners(database)
     refresh(pipeline, now=NOW)
