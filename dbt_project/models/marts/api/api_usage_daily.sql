@@ -21,7 +21,8 @@ counted as (
         sum(requests - successful_requests)::bigint as failed_requests,
         sum(client_errors)::bigint as client_errors,
         sum(server_errors)::bigint as server_errors,
-        sum(requests * response_time_ms) / sum(requests) filter (where response_time_ms is not null) as mean_ms
+        sum(requests::numeric * response_time_ms) / sum(requests) filter (where response_time_ms is not null)
+            as mean_ms
 
     from requests
     group by tenant_id, date, endpoint, method
