@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from iris_pipelines.ingestion.files.compression import Readable
-from iris_pipelines.ingestion.records import MAX_RECORD_BYTES
+from iris_pipelines.ingestion.records import KEPT_BYTES, MAX_RECORD_BYTES
 
 READ_BYTES = 1 << 20
 # Very short records would otherwise come by the hundred thousand in one piece.
@@ -24,10 +24,11 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """A line longer than a record may be, of which only the beginning was kept."""
+    """A line longer than a record may be."""
 
     number: int
     head: bytes
+    """As much of it as is kept."""
     size: int
     quotes: int
     """How many double quotes the whole line has: whether a CSV field is still open after it."""
@@ -61,18 +62,20 @@ def _without_long(lines: list[bytes], number: int) -> Iterator[Lines | LongLine]
     for index, line in enumerate(lines):
         if len(line) > MAX_RECORD_BYTES:
             yield from _without_long(lines[start:index], number + start)
-            yield LongLine(number + index, line[:MAX_RECORD_BYTES], len(line), line.count(b'"'))
+            yield LongLine(number + index, line[:KEPT_BYTES], len(line), line.count(b'"'))
             start = index + 1
     yield from _without_long(lines[start:], number + start)
 
 
 def _skip_long(file: Readable, begun: bytes, number: int) -> tuple[LongLine, bytes]:
     """Read on to the end of a line that has become too long; returns it and what follows."""
-    head, size, quotes, after = begun[:MAX_RECORD_BYTES], len(begun), begun.count(b'"'), b""
+    head, size, quotes, after = [begun[:KEPT_BYTES]], len(begun), begun.count(b'"'), b""
     while chunk := file.read(READ_BYTES):
         line, end, after = chunk.partition(b"\n")
+        if size < KEPT_BYTES:
+            head.append(line[: KEPT_BYTES - size])
         size += len(line)
         quotes += line.count(b'"')
         if end:
             break
-    return LongLine(number, head, size, quotes), after
+    return LongLine(number, b"".join(head), size, quotes), after

@@ -175,7 +175,9 @@ EVENT = st.fixed_dictionaries(
         "success": st.booleans(),
         "error_code": st.sampled_from(["404", "E-1"]),
         "error_message": st.text("ab \"',;\né", min_size=1),
-        "event_data": st.fixed_dictionaries({"url": st.text('ab"/?é', min_size=1)}, optional={"n": st.integers(0, 9)}),
+        "event_data": st.fixed_dictionaries(
+            {"url": st.text('ab"/?é', min_size=1)}, optional={"n": st.integers(0, 9), "ref": st.none()}
+        ),
         "geo_location": st.just({"city": "Zürich", "lat": 47.5}),
         "is_first": st.booleans(),
         "note": st.text("xy,\n", min_size=1),
