@@ -25,12 +25,14 @@ tenants = typer.Typer(help="Who has data here.", no_args_is_help=True)
 
 
 @app.command()
-def upgrade() -> None:
+def upgrade(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
     """Start the database if need be and apply the missing migrations."""
     from iris_pipelines.db import schema
 
     before = schema.upgrade(database_url(read_settings()))
-    if before.is_current:
+    if as_json:
+        print_json({"schema_before": before.current, "schema": before.expected})
+    elif before.is_current:
         stdout.print(f"schema {before.expected}: nothing to do")
     else:
         stdout.print(f"schema {before.current or '(none)'} -> {before.expected}")
@@ -127,4 +129,4 @@ def list_tenants(as_json: Annotated[bool, typer.Option("--json", help="For machi
         print_json([asdict(tenant) for tenant in found])
     else:
         for tenant in found:
-            stdout.print(f"{tenant.id}  {tenant.name}  {tenant.timezone}  {tenant.currency}", markup=False)
+            stdout.print(f"{tenant.id}  {tenant.name}  {tenant.timezone}  {tenant.currency}")
