@@ -22,3 +22,10 @@ begin atomic
         ) as found (match);
 end;
 comment on function iris.uuids_in(text) is 'Every UUID in a text, with or without dashes, in capitals or not.';
+
+-- Whatever has no day yet comes through here: infinity, and milliseconds that somebody took for seconds, would be an
+-- hour that no run can build, and no other hour would be built any more.
+alter table iris_partitions.analytics_events_default
+add constraint timestamp_has_an_hour check (
+    timestamp >= '1000-01-01 00:00:00+00' and timestamp < '9999-01-01 00:00:00+00'
+) not valid;
