@@ -68,6 +68,7 @@ OBJECT_FIELDS = ("event_data", "geo_location")
 
 MAX_BYTES = 64 * 1024
 MAX_TYPE_LENGTH = 50
+MAX_PROVIDER_LENGTH = 255
 # What the JSON encoder can write, less the event around the value.
 MAX_DEPTH = 250
 MAX_AHEAD = timedelta(hours=24)
@@ -304,6 +305,13 @@ def _read_name(name: str, value: object) -> str | None:
     return _read_text(name, value).strip().lower() or None
 
 
+def _read_provider(name: str, value: object) -> str | None:
+    provider = _read_name(name, value)
+    if provider is not None and len(provider) > MAX_PROVIDER_LENGTH:
+        _invalid(name, value, f"expected at most {MAX_PROVIDER_LENGTH} characters")
+    return provider
+
+
 def _read_code(name: str, value: object) -> str:
     """A provider's error code: many are numbers, in some formats written as such."""
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value == int(value):
@@ -429,7 +437,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "campaign_id": _read_uuid,
     "contact_id": _read_uuid,
     "channel": _read_name,
-    "provider": _read_name,
+    "provider": _read_provider,
     "event_data": _read_object,
     "ip_address": _read_ip_address,
     "user_agent": _read_text,

@@ -71,6 +71,15 @@ def test_iso_8601_may_leave_out_minutes_and_have_a_fraction_of_any_length(text: 
     assert event.timestamp == instant
 
 
+def test_a_provider_is_a_name_that_an_index_takes() -> None:
+    event = judged(provider=f" {'P' * 255} ")
+    assert isinstance(event, Event)
+    assert event.provider == "p" * 255
+    rejected = judged(provider="p" * 256)
+    assert isinstance(rejected, Rejection)
+    assert rejected.reason == Reason.INVALID_FIELD
+
+
 def test_a_null_says_nothing() -> None:
     assert (
         derived_id(event_data={"url": "x", "ref": None, "in": [{"a": 1, "b": None}, None]}, plan=None)

@@ -58,8 +58,8 @@ final as (
         counted.failed_requests,
         counted.client_errors,
         counted.server_errors,
-        round(counted.mean_ms)::bigint as avg_response_time_ms,
-        round(timed.p95_ms::numeric)::bigint as p95_response_time_ms,
+        {{ whole_ms('counted.mean_ms') }} as avg_response_time_ms,
+        {{ whole_ms('timed.p95_ms') }} as p95_response_time_ms,
         {{ rate('counted.failed_requests', 'counted.total_requests') }} as error_rate,
         now() as computed_at
 
