@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -52,6 +53,9 @@ def test_an_upgrade_tells_machines_what_it_did(empty_url: str, tmp_path: Path) -
     for before in (None, newest):
         done = finished(iris("db", "upgrade", "--json"), **environment)
         assert (done.code, json.loads(done.out)) == (0, {"schema_before": before, "schema": newest})
+    with observing(empty_url) as observer:
+        ahead = f"iris_partitions.analytics_events_{datetime.now(UTC) + timedelta(days=3):%Y_%m_%d}"
+        assert value(observer, f"select to_regclass('{ahead}') is not null")
 
 
 def test_an_upgrade_keeps_what_older_releases_stored_and_their_hours_stay_stale(empty_url: str) -> None:
