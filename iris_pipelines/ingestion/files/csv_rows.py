@@ -25,6 +25,8 @@ _FOREIGN_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _JSON_STARTS = frozenset('{["-0123456789tfnTF')
 # As Python and spreadsheets write them.
 _BOOLEANS = {"True": True, "TRUE": True, "False": False, "FALSE": False}
+# Quotes are doubled: whether a row in between is too large for an event is seen when it is read.
+_ROW_BYTES = 2 * MAX_RECORD_BYTES
 _CUT_OFF = "unexpected end of data"
 _TOO_LARGE = "field larger than field limit"
 
@@ -109,7 +111,7 @@ def _json_or_text(cell: str) -> Any:
 def _rows(file: Readable, source: str) -> Iterator[_Row]:
     """The rows of the file, in bounded memory whatever a quote opens."""
     begun = _BegunRow()
-    for piece in read_lines(file):
+    for piece in read_lines(file, limit=_ROW_BYTES):
         if isinstance(piece, LongLine):
             begun.add(piece.number, piece.head, piece.size, piece.quotes)
             if not begun.in_quotes:
@@ -168,7 +170,7 @@ class _BegunRow:
     @property
     def is_too_large(self) -> bool:
         """Whether the row is too large for an event."""
-        return self.size > MAX_RECORD_BYTES
+        return self.size > _ROW_BYTES
 
     @property
     def in_quotes(self) -> bool:
@@ -236,7 +238,7 @@ def _text(line: bytes) -> str:
 
 def _checked(number: int, cells: list[str], lines: list[bytes]) -> _Row:
     row = lines[0] if len(lines) == 1 else b"\n".join(lines)
-    if len(row) > MAX_RECORD_BYTES:
+    if len(row) > _ROW_BYTES:
         return _Row(number, too_large("the row", row[:KEPT_BYTES], len(row)), "", len(row))
     try:
         return _Row(number, cells, row.decode(), len(row))

@@ -24,7 +24,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """A line longer than a record may be."""
+    """A line longer than a record can be."""
 
     number: int
     head: bytes
@@ -34,16 +34,16 @@ class LongLine:
     """How many double quotes the whole line has: whether a CSV field is still open after it."""
 
 
-def read_lines(file: Readable) -> Iterator[Lines | LongLine]:
-    """The lines of a file in their order; the last one may lack its end."""
+def read_lines(file: Readable, *, limit: int = MAX_RECORD_BYTES) -> Iterator[Lines | LongLine]:
+    """The lines of a file in their order; the last one may lack its end. Those over the limit are long."""
     number = 1
     rest = b""
     while chunk := file.read(READ_BYTES):
         lines = (rest + chunk).split(b"\n")
         rest = lines.pop()
-        yield from _without_long(lines, number)
+        yield from _without_long(lines, number, limit)
         number += len(lines)
-        if len(rest) > MAX_RECORD_BYTES:
+        if len(rest) > limit:
             long, rest = _skip_long(file, rest, number)
             yield long
             number += 1
@@ -51,20 +51,20 @@ def read_lines(file: Readable) -> Iterator[Lines | LongLine]:
         yield Lines(number, [rest])
 
 
-def _without_long(lines: list[bytes], number: int) -> Iterator[Lines | LongLine]:
+def _without_long(lines: list[bytes], number: int, limit: int) -> Iterator[Lines | LongLine]:
     if not lines:
         return
-    if max(map(len, lines)) <= MAX_RECORD_BYTES:
+    if max(map(len, lines)) <= limit:
         for start in range(0, len(lines), PIECE_RECORDS):
             yield Lines(number + start, lines[start : start + PIECE_RECORDS])
         return
     start = 0
     for index, line in enumerate(lines):
-        if len(line) > MAX_RECORD_BYTES:
-            yield from _without_long(lines[start:index], number + start)
+        if len(line) > limit:
+            yield from _without_long(lines[start:index], number + start, limit)
             yield LongLine(number + index, line[:KEPT_BYTES], len(line), line.count(b'"'))
             start = index + 1
-    yield from _without_long(lines[start:], number + start)
+    yield from _without_long(lines[start:], number + start, limit)
 
 
 def _skip_long(file: Readable, begun: bytes, number: int) -> tuple[LongLine, bytes]:
