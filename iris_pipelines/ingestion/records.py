@@ -87,6 +87,11 @@ def line_at(batch: EventBatch, position: int) -> int:
     return batch.numbers[position] if isinstance(batch, LineBatch) else batch.first_line + position
 
 
+def text_at(batch: EventBatch, position: int) -> str | None:
+    """The text that a record came as, where each has a text of its own."""
+    return batch.lines[position].as_py().decode() if isinstance(batch, LineBatch) else None
+
+
 def numbered_records(batch: EventBatch) -> Iterator[tuple[int, Record | Malformed]]:
     """Every record of a batch and where in its source it stands."""
     if isinstance(batch, ColumnBatch):

@@ -15,7 +15,7 @@ import orjson
 
 from iris_pipelines.db.database import Connection, queries
 from iris_pipelines.domain.events import FieldRejected, Rejection, read_field
-from iris_pipelines.ingestion.records import KEPT_BYTES, EventBatch, Malformed, line_at, record_at
+from iris_pipelines.ingestion.records import KEPT_BYTES, EventBatch, Malformed, line_at, record_at, text_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RejectedEvent:
     def of(cls, batch: EventBatch, position: int, rejection: Rejection) -> RejectedEvent:
         """The record at a position of a batch with the reason why it is not accepted."""
         record = record_at(batch, position)
-        payload = record.payload if isinstance(record, Malformed) else _json_text(record)
+        payload = record.payload if isinstance(record, Malformed) else text_at(batch, position) or _json_text(record)
         detail = rejection.detail
         storable = _storable(payload)
         if len(storable) > KEPT_BYTES:
@@ -68,12 +68,23 @@ def _columns(rejected: Iterable[RejectedEvent], *names: str) -> dict[str, list[A
 
 def _json_text(record: dict[str, Any]) -> str:
     """A record as JSON that is judged as the record was: as near to how it came as JSON can say."""
-    plain = {name: _id_text(value) if name in _IDS else _plain(value) for name, value in record.items()}
+    try:
+        plain = {name: _id_text(value) if name in _IDS else _plain(value) for name, value in record.items()}
+    except RecursionError:
+        return _deep_json_text(record)
     try:
         return orjson.dumps(plain).decode()
     except orjson.JSONEncodeError:
         # Numbers past 64 bits, keys that are no text, half characters.
         return json.dumps(plain, skipkeys=True)
+
+
+def _deep_json_text(record: dict[str, Any]) -> str:
+    """A record nested more deeply than any event may be; of one that has no end, what is not nested."""
+    try:
+        return json.dumps(record, default=str, skipkeys=True)
+    except (RecursionError, ValueError):
+        return _json_text({name: None if isinstance(each, dict | list) else each for name, each in record.items()})
 
 
 _IDS = frozenset({"id", "tenant_id", "message_id", "campaign_id", "contact_id"})

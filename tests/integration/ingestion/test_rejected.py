@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pyarrow as pa
 import pytest
 
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.tenants import Tenant, create_tenant
 from iris_pipelines.ingestion.loader import LoadResult, load_events
-from iris_pipelines.ingestion.records import KEPT_BYTES, ColumnBatch, EventBatch, ObjectBatch
+from iris_pipelines.ingestion.records import KEPT_BYTES, ColumnBatch, EventBatch, LineBatch, ObjectBatch
 from iris_pipelines.ingestion.replay import replay_rejected
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -66,6 +67,24 @@ def test_a_rejected_event_is_kept_whole_however_it_came_and_stored_after_a_fix(d
     assert replay(database) == LoadResult(2, 2, 0, 0)
     # Their ids are derived: a second load finds them only if the payloads said what the columns say.
     assert load(database, batch) == LoadResult(2, 0, 2, 0)
+
+
+def test_a_line_is_kept_to_the_letter(database: Database) -> None:
+    line = json.dumps(event(channel="fax", n=1.50), indent=None, separators=(" ,", " : "))
+    load(database, LineBatch("test.ndjson", [1], pa.array([line.encode()], pa.binary())))
+    assert rows(database, "select payload from iris.rejected_events") == [(line,)]
+
+
+@pytest.mark.parametrize("levels", [260, 600, 980, 1015])
+def test_what_is_nested_too_deeply_harms_no_other_event(database: Database, levels: int) -> None:
+    deep = orjson.loads('{"a":' * levels + "1" + "}" * levels)
+    endless: dict[str, Any] = {}
+    endless["a"] = endless
+    records = [event(event_data=deep), event(event_data=endless), event()]
+    assert load(database, ObjectBatch("test.json", [1, 2, 3], records)) == LoadResult(3, 1, 0, 2)
+    kept = rows(database, "select reason, payload from iris.rejected_events order by line")
+    assert [reason for reason, _ in kept] == ["invalid_field"] * 2
+    assert all(str(TENANT) in payload for _, payload in kept)
 
 
 def test_what_no_json_can_say_is_kept_in_words_and_is_no_better_after_a_replay(database: Database) -> None:
