@@ -4,10 +4,10 @@
    the time that stands for a bucket is never more than 1 % from any time in it. #}
 
 
-{# The bucket of a time in whole milliseconds. #}
+{# The bucket of a time in whole milliseconds; one below zero, by clocks that differ, has that of zero. #}
 {% macro delivery_time_bucket(milliseconds) -%}
     (case
-        when {{ milliseconds }} < 128 then {{ milliseconds }}
+        when {{ milliseconds }} < 128 then greatest({{ milliseconds }}, 0)
         else 128 + floor(ln({{ milliseconds }} / 128.0::float8) / ln(1.02::float8))
     end)::integer
 {%- endmacro %}
@@ -39,13 +39,10 @@
         {{ key }}
         {%- for percentage in percentages %},
         {%- set rank = (percentage ~ ' / 100.0 * (count_of_key - 1)') %}
-        round((
-            min(milliseconds) filter (where up_to > floor({{ rank }}))
-            + (
-                min(milliseconds) filter (where up_to > ceil({{ rank }}))
-                - min(milliseconds) filter (where up_to > floor({{ rank }}))
-            ) * ({{ rank }} - floor({{ rank }}))
-        )::numeric)::bigint as p{{ percentage }}_{{ suffix }}
+        {%- set below = 'min(milliseconds) filter (where up_to > floor(' ~ rank ~ '))' %}
+        {%- set above = 'min(milliseconds) filter (where up_to > ceil(' ~ rank ~ '))' %}
+        {{ whole_ms('(%s + (%s - %s) * (%s - floor(%s)))' | format(below, above, below, rank, rank)) }}
+            as p{{ percentage }}_{{ suffix }}
         {%- endfor %}
     from (
         select

@@ -7,6 +7,15 @@
 {%- endmacro %}
 
 
+{# A time in whole milliseconds, rounded half away from zero. A double next to the largest bigint is rounded past it. #}
+{% macro whole_ms(milliseconds) -%}
+    case
+        when {{ milliseconds }} < 9223372036854775807 then round({{ milliseconds }}::numeric)::bigint
+        when {{ milliseconds }} is not null then 9223372036854775807
+    end
+{%- endmacro %}
+
+
 {# What a conversion was worth: event_data.value, if that is a number or reads like one. #}
 {% macro revenue(event_data) -%}
     case

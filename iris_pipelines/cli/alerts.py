@@ -41,7 +41,7 @@ def list_rules(tenant: _TENANT = None, as_json: _JSON = False) -> None:
     else:
         for rule in rules:
             for line in _rule_lines(rule):
-                stdout.print(line, markup=False)
+                stdout.print(line)
         if not rules:
             stdout.print("no rules; `iris alerts create --help` says how to make one")
 
@@ -125,10 +125,9 @@ def test(
             f"{condition.metric} is {value} over the last {condition.time_window} min "
             f"({observed.volume:,} to judge by): "
             f"{condition.operator} {condition.threshold.normalize():f} {verdict}",
-            markup=False,
         )
         for each in sent:
-            stdout.print(f"{each['action']} to {each['recipient']}: {each['outcome']}", markup=False)
+            stdout.print(f"{each['action']} to {each['recipient']}: {each['outcome']}")
     if any(not each["delivered"] for each in sent):
         fail("not every test message arrived")
 
@@ -173,7 +172,7 @@ def history(
         print_json([asdict(alert) for alert in alerts])
     else:
         for alert in alerts:
-            stdout.print(_history_line(alert), markup=False)
+            stdout.print(_history_line(alert))
         if not alerts:
             stdout.print("nothing has happened")
 

@@ -44,7 +44,7 @@ def archive(
     if as_json:
         print_json({"archived": [asdict(file) for file in files], "problems": problems})
     for file in () if as_json else files:
-        stdout.print(f"{file.url}: {file.facts.row_count:,} events, {file.bytes:,} bytes", markup=False)
+        stdout.print(f"{file.url}: {file.facts.row_count:,} events, {file.bytes:,} bytes")
     for problem in problems:
         print_error(problem)
     if problems:
@@ -101,7 +101,7 @@ def erase(
     for name, found in receipt.touched.items():
         stdout.print(f"{name}: {found if isinstance(found, int) else len(found):,}")
         for each in found if not isinstance(found, int) else ():
-            stdout.print(f"  {each}", markup=False)
+            stdout.print(f"  {each}")
     stdout.print(f"erased from {len(receipt.days):,} days of events; the receipt is {receipt.erasure_id}")
 
 
@@ -129,7 +129,7 @@ def plan(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] 
         how = "the partition is dropped" if each.drops_partition else "other tenants keep theirs"
         stdout.print(f"{each.date}: {sum(each.events.values()):,} events of {len(each.events):,} tenants, {how}")
     total = sum(sum(each.events.values()) for each in planned)
-    stdout.print(f"{total:,} events in {len(planned):,} days would go to {settings.archive()}", markup=False)
+    stdout.print(f"{total:,} events in {len(planned):,} days would go to {settings.archive()}")
 
 
 @retention.command(name="set")

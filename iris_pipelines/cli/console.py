@@ -19,8 +19,9 @@ from iris_pipelines.db.embedded import EmbeddedServer
 from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.settings import Settings
 
-stdout = Console(highlight=False, soft_wrap=True)
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+# What is printed are names and values of others, to the letter: no markup, no emoji.
+stdout = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class ConfigurationError(IrisError):
@@ -80,7 +81,8 @@ def print_json(value: object) -> None:
 
 def print_error(message: str) -> None:
     """One line on standard error."""
-    stderr.print(f"[bold red]error:[/] {message}", markup=True)
+    stderr.print("error:", style="bold red", end=" ")
+    stderr.print(message)
 
 
 def fail(message: str, *, code: int = 1) -> NoReturn:

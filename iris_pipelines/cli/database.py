@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -25,12 +26,19 @@ tenants = typer.Typer(help="Who has data here.", no_args_is_help=True)
 
 
 @app.command()
-def upgrade() -> None:
-    """Start the database if need be and apply the missing migrations."""
+def upgrade(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """Start the database if need be, apply the missing migrations, and make the event log's days to come."""
     from iris_pipelines.db import schema
+    from iris_pipelines.db.database import Database
+    from iris_pipelines.db.event_partitions import maintain_partitions
 
-    before = schema.upgrade(database_url(read_settings()))
-    if before.is_current:
+    url = database_url(read_settings())
+    before = schema.upgrade(url)
+    with Database(url) as database:
+        maintain_partitions(database, now=datetime.now(UTC))
+    if as_json:
+        print_json({"schema_before": before.current, "schema": before.expected})
+    elif before.is_current:
         stdout.print(f"schema {before.expected}: nothing to do")
     else:
         stdout.print(f"schema {before.current or '(none)'} -> {before.expected}")
@@ -127,4 +135,4 @@ def list_tenants(as_json: Annotated[bool, typer.Option("--json", help="For machi
         print_json([asdict(tenant) for tenant in found])
     else:
         for tenant in found:
-            stdout.print(f"{tenant.id}  {tenant.name}  {tenant.timezone}  {tenant.currency}", markup=False)
+            stdout.print(f"{tenant.id}  {tenant.name}  {tenant.timezone}  {tenant.currency}")

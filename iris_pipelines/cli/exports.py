@@ -54,9 +54,7 @@ def export(
     elif not done:
         stdout.print("no day is due")
     for each in () if as_json else done:
-        stdout.print(
-            f"{each.url}: {each.row_count:,} events, {each.bytes:,} bytes, version {each.version}", markup=False
-        )
+        stdout.print(f"{each.url}: {each.row_count:,} events, {each.bytes:,} bytes, version {each.version}")
 
 
 def export_targets(settings: Settings) -> list[Target]:

@@ -58,7 +58,6 @@ def load_prices(
         stdout.print(
             f"{found.files[0].name}: {result.received:,} prices, {result.added:,} new, "
             f"{result.unchanged:,} as they were; {result.replaced:,} older ones lost days to them",
-            markup=False,
         )
 
 
@@ -73,7 +72,7 @@ def default_provider(
 
     with open_database(read_settings()) as database:
         set_default_provider(database, tenant_id, channel, provider)
-    stdout.print(f"{channel.lower()} goes by {provider.lower()} by default", markup=False)
+    stdout.print(f"{channel.lower()} goes by {provider.lower()} by default")
 
 
 @budget.command("set")

@@ -117,7 +117,7 @@ def _print_not_read(found: Found) -> None:
     for problem in found.problems:
         print_error(str(problem))
     for name in found.skipped[:_SHOWN_SKIPPED]:
-        stderr.print(f"skipped {name}: no event file", markup=False)
+        stderr.print(f"skipped {name}: no event file")
     if len(found.skipped) > _SHOWN_SKIPPED:
         stderr.print(f"skipped {len(found.skipped) - _SHOWN_SKIPPED:,} more that are no event files")
 
@@ -129,11 +129,9 @@ def _print_result(result: FileResult) -> None:
         print_error(result.problem)
         return
     speed = f", {_speed(result)}" if result.outcome is Outcome.LOADED else ""
-    stdout.print(f"{result.name}: {result.outcome}, {_counts(result.events)}{speed}", markup=False)
+    stdout.print(f"{result.name}: {result.outcome}, {_counts(result.events)}{speed}")
     for reason in result.rejected_by_reason[:_SHOWN_REASONS]:
-        stdout.print(
-            f"  {reason.count:,} {reason.reason}, first in line {reason.line:,}: {reason.detail}", markup=False
-        )
+        stdout.print(f"  {reason.count:,} {reason.reason}, first in line {reason.line:,}: {reason.detail}")
     if len(result.rejected_by_reason) > _SHOWN_REASONS:
         stdout.print(f"  and {len(result.rejected_by_reason) - _SHOWN_REASONS} more reasons")
 

@@ -65,5 +65,4 @@ def _load(kind: Kind, name: str, *, as_json: bool) -> None:
         stdout.print(
             f"{file.name}: {result.received:,} {kind}, {result.added:,} added, {result.changed:,} changed, "
             f"{result.unchanged:,} as they were",
-            markup=False,
         )

@@ -90,6 +90,12 @@ class Pipeline:
             done = [rebuild for (rebuild,) in queries().rebuilds_of_run(connection, requested_by=result.run_id)]
             return [RebuiltRelation(*row) for row in queries().rebuilt_rows(connection, rebuild_ids=done)]
 
+    def maintain_partitions(self) -> None:
+        """Make the days to come, and those of events that other services inserted."""
+        from iris_pipelines.db.event_partitions import maintain_partitions
+
+        maintain_partitions(self._database, now=datetime.now(UTC))
+
     def has_due_exports(self, settings: Settings) -> bool:
         """Whether exported days have changed since."""
         from iris_pipelines.cli.exports import export_targets
@@ -118,6 +124,7 @@ def refresh(as_json: Annotated[bool, typer.Option("--json", help="For machines."
     """Rebuild what is stale, and export days again that changed, as the daemon would do now, then return."""
     settings = read_settings()
     with open_pipeline(settings) as pipeline:
+        pipeline.maintain_partitions()
         rebuilt = pipeline.run("stale_windows_job")
         if pipeline.has_due_exports(settings):
             pipeline.run("stale_exports_job")

@@ -102,7 +102,6 @@ def _write(
     stdout.print(
         f"{written.folder}: {counts.received:,} events in {written.files:,} files ({written.bytes / 1e6:,.1f} MB), "
         f"{counts.duplicates:,} of them duplicates and {counts.rejected:,} malformed; {written.messages:,} messages",
-        markup=False,
     )
 
 
@@ -130,7 +129,6 @@ def _load(simulation: Simulation, now: datetime, *, as_json: bool) -> None:
     stdout.print(
         f"{events.received:,} events: {events.accepted:,} accepted, {events.duplicates:,} duplicates, "
         f"{events.rejected:,} rejected; added {', '.join(f'{count:,} {name}' for name, count in added.items())}",
-        markup=False,
     )
 
 

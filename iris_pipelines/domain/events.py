@@ -64,14 +64,17 @@ FIELDS = (
     "is_machine",
 )
 KNOWN_FIELDS = frozenset(FIELDS)
+OBJECT_FIELDS = ("event_data", "geo_location")
 
 MAX_BYTES = 64 * 1024
 MAX_TYPE_LENGTH = 50
+MAX_PROVIDER_LENGTH = 255
 # What the JSON encoder can write, less the event around the value.
 MAX_DEPTH = 250
 MAX_AHEAD = timedelta(hours=24)
 COST_LIMIT = 10_000
-DURATION_LIMIT = 2**63
+# Percentiles are computed in double precision, which has every whole number up to here.
+DURATION_LIMIT = 2**53
 # Ids derived from an event's content must never change: neither may this.
 _CONTENT_IDS = UUID("6c2f0d4e-3b0a-5d0f-9a55-7d1c6f0e8b21")
 
@@ -80,7 +83,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _ISO_8601 = re.compile(
     r"(?P<year>\d{4})(?P<dash>-?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)[Tt ]"
-    r"(?P<hour>\d\d)(?P<colon>:?)(?P<minute>\d\d)((?P=colon)(?P<second>\d\d)([.,](?P<fraction>\d{1,9}))?)?"
+    r"(?P<hour>\d\d)((?P<colon>:?)(?P<minute>\d\d)((?P=colon)(?P<second>\d\d)([.,](?P<fraction>\d+))?)?)?"
     r"(?P<zone>[Zz]|(?P<sign>[+-])(?P<ahead_hours>\d\d)(:?(?P<ahead_minutes>[0-5]\d))?)",
     re.ASCII,
 )
@@ -176,11 +179,11 @@ def _accept(record: Mapping[str, Any], *, now: datetime, history_start: date) ->
         raise FieldRejected(
             Reason.UNKNOWN_CHANNEL, f"channel is {_shown(fields['channel'])}: use one of {', '.join(sorted(CHANNELS))}"
         )
+    objects = {name: found[name] for name in OBJECT_FIELDS if name in found}
     if unknown := fields.keys() - KNOWN_FIELDS:
         found["event_data"] = _with_unknown(found.get("event_data", {}), {name: fields[name] for name in unknown})
     canonical = _canonical_json(found)
-    if len(canonical) > MAX_BYTES:
-        raise FieldRejected(Reason.TOO_LARGE, f"the event has {len(canonical)} bytes; {MAX_BYTES} are allowed")
+    _check_size(fields, objects, canonical)
     return Event(
         id=found["id"] if "id" in found else uuid5(_CONTENT_IDS, canonical.decode()),
         tenant_id=found["tenant_id"],
@@ -265,7 +268,7 @@ def _from_iso_8601(match: re.Match[str]) -> datetime:
         int(parts["month"]),
         int(parts["day"]),
         int(parts["hour"]),
-        int(parts["minute"]),
+        int(parts["minute"] or 0),
         int(parts["second"] or 0),
         int((parts["fraction"] or "")[:6].ljust(6, "0")),
         tzinfo=zone,
@@ -300,6 +303,13 @@ def _read_text(name: str, value: object) -> str:
 
 def _read_name(name: str, value: object) -> str | None:
     return _read_text(name, value).strip().lower() or None
+
+
+def _read_provider(name: str, value: object) -> str | None:
+    provider = _read_name(name, value)
+    if provider is not None and len(provider) > MAX_PROVIDER_LENGTH:
+        _invalid(name, value, f"expected at most {MAX_PROVIDER_LENGTH} characters")
+    return provider
 
 
 def _read_code(name: str, value: object) -> str:
@@ -427,7 +437,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "campaign_id": _read_uuid,
     "contact_id": _read_uuid,
     "channel": _read_name,
-    "provider": _read_name,
+    "provider": _read_provider,
     "event_data": _read_object,
     "ip_address": _read_ip_address,
     "user_agent": _read_text,
@@ -448,9 +458,33 @@ def _canonical_json(found: Mapping[str, Any]) -> bytes:
     if "cost" in found:
         content["cost"] = str(found["cost"])
     try:
-        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        # Rows of columns have a null where other formats have no member: it says nothing in any of them.
+        return (
+            orjson.dumps(_without_nulls(content), option=orjson.OPT_SORT_KEYS) if b":null" in canonical else canonical
+        )
     except orjson.JSONEncodeError as error:
         raise FieldRejected(Reason.INVALID_FIELD, f"the event cannot be written as JSON: {error}") from error
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _check_size(fields: Mapping[str, Any], objects: Mapping[str, Any], canonical: bytes) -> None:
+    """An event is as large as it came, in compact JSON: neither a format's quotes nor the normal form add to it."""
+    try:
+        size = len(orjson.dumps({**fields, **objects}, default=_plain_text))
+    except orjson.JSONEncodeError:
+        size = len(canonical)
+    if size > MAX_BYTES:
+        raise FieldRejected(Reason.TOO_LARGE, f"the event has {size:,} bytes, an event may have {MAX_BYTES:,}")
+
+
+def _plain_text(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _json_text(value: Mapping[str, Any] | None) -> bytes | None:

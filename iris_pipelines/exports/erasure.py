@@ -99,7 +99,7 @@ def _erase_in_database(db: Database, request: _Request) -> list[str]:
     """All in one transaction, so that it is all or nothing; returns what the contact was reached by."""
     with db.transaction() as connection:
         addresses: list[str] = queries().note_addresses(connection, erasure_id=request.erasure_id)
-        queries().note_days_of_contact(connection, erasure_id=request.erasure_id)
+        queries().note_days_of_contact(connection, erasure_id=request.erasure_id, addresses=addresses)
         named = {**request.names, "addresses": addresses}
         touched = {
             "events": erase_events(connection, EVENT_LOG, named),
@@ -122,32 +122,47 @@ def erase_events(connection: Connection, relation: str, named: Mapping[str, Any]
 
 
 def _erase_rejected(connection: Connection, request: _Request, addresses: Sequence[str]) -> int:
-    mentions = [str(request.contact_id), *addresses]
-    found = list(queries().rejected_events_of_contact(connection, tenant_id=request.tenant_id, mentions=mentions))
-    for rejected_id, payload in found:
+    found = list(queries().rejected_events_of_contact(connection, **request.names, addresses=addresses))
+    touched = 0
+    for rejected_id, payload, is_named in found:
+        if not is_named and _names_a_contact(payload):
+            # Its message was sent to the contact, but somebody else opened it.
+            continue
+        touched += 1
         erased = erased_payload(payload, request.contact_id, request.pseudonym, addresses)
         is_kept = queries().erase_rejected_event(
             connection, rejected_id=rejected_id, payload=erased or "", can_be_replayed=erased is not None
         )
         if not is_kept:
             queries().delete_rejected_event(connection, rejected_id=rejected_id)
-    return len(found)
+    return touched
+
+
+def _names_a_contact(payload: str) -> bool:
+    record = _record(payload)
+    return record is not None and bool(record.get("contact_id"))
 
 
 def erased_payload(payload: str, contact_id: UUID, pseudonym: UUID, addresses: Sequence[str]) -> str | None:
     """A rejected event with its pseudonym and without what tells who it was; None if it cannot be read at all."""
+    record = _record(payload)
+    if record is None:
+        return None
+    kept = {name: record[name] for name in _NOT_PERSONAL if name in record}
+    spellings = (str(contact_id), contact_id.hex)
+    if str(kept.get("contact_id")).lower() in spellings:
+        kept["contact_id"] = str(pseudonym)
+    mentions = [mention.lower() for mention in (*spellings, *addresses)]
+    kept = {name: value for name, value in kept.items() if not any(each in str(value).lower() for each in mentions)}
+    return orjson.dumps(kept).decode()
+
+
+def _record(payload: str) -> dict[str, Any] | None:
     try:
         record = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(record, dict):
-        return None
-    kept = {name: record[name] for name in _NOT_PERSONAL if name in record}
-    if str(kept.get("contact_id")).lower() == str(contact_id):
-        kept["contact_id"] = str(pseudonym)
-    mentions = [mention.lower() for mention in (str(contact_id), *addresses)]
-    kept = {name: value for name, value in kept.items() if not any(each in str(value).lower() for each in mentions)}
-    return orjson.dumps(kept).decode()
+    return record if isinstance(record, dict) else None
 
 
 def _rename_in_relations(db: Database, request: _Request) -> None:
@@ -172,7 +187,7 @@ def _erase_in_archive(
         name = file_of(request.tenant_id, day, version)
         place = open_place(url.removesuffix(f"/{name}"), environment)
         with local_copy(place, name, sha256=sha256) as file:
-            if _holds(file, str(request.contact_id), messages):
+            if _holds(file, str(request.contact_id), messages, addresses):
                 with db.transaction() as connection:
                     columns = load_restored_events(connection, file)
                     erase_events(connection, "restored_events", {**request.names, "addresses": addresses})
@@ -206,20 +221,22 @@ def _replace(connection: Connection, request: _Request, written: ArchivedFile) -
     _note(connection, request, {"archives": [written.url]})
 
 
-def _holds(file: Any, contact_id: str, messages: Sequence[str]) -> bool:
-    """Whether a file has events of the contact, or of its messages with nobody named."""
+def _holds(file: Any, contact_id: str, messages: Sequence[str], addresses: Sequence[str]) -> bool:
+    """Whether a file has events of the contact, or with nobody named, of its messages or its addresses."""
     import pyarrow as pa
     import pyarrow.compute
     import pyarrow.parquet as pq
 
     pc: Any = pyarrow.compute
     with pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches(columns=["contact_id", "message_id"]):
-            named = pc.equal(batch["contact_id"], contact_id)
-            of_message = pc.and_(
-                pc.is_null(batch["contact_id"]), pc.is_in(batch["message_id"], pa.array(messages, pa.string()))
-            )
-            if pc.any(pc.or_(pc.fill_null(named, False), of_message)).as_py():
+        for batch in parquet.iter_batches(columns=["contact_id", "message_id", "event_data", "error_message"]):
+            if pc.any(pc.equal(batch["contact_id"], contact_id)).as_py():
+                return True
+            nobodys = pa.Table.from_batches([batch]).filter(pc.is_null(batch["contact_id"]))
+            mentions = [pc.is_in(nobodys["message_id"], pa.array(messages, pa.string()))]
+            for column in ("event_data", "error_message"):
+                mentions += [pc.match_substring(nobodys[column], each, ignore_case=True) for each in addresses]
+            if any(pc.any(each).as_py() for each in mentions):
                 return True
     return False
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-# An event has at most 64 KiB: a block always holds whole rows.
 _BLOCK_BYTES = 4 << 20
 _BYTES_PER_GROUP = 16 << 20
 _SELDOM_THE_SAME = ("id", "message_id", "timestamp", "received_at", "duration_ms")
@@ -87,26 +86,27 @@ def write_parquet(
         connection.cursor().copy(statement, parameters) as copy,
     ):
         written: Future[None] | None = None
-        for text in _texts(copy):
+        for text, longest in _texts(copy):
             if written is not None:
                 written.result()
-            written = worker.submit(groups.write, text)
+            written = worker.submit(groups.write, text, longest)
         if written is not None:
             written.result()
         return groups.content()
 
 
-def _texts(rows: Iterable[Buffer]) -> Iterator[bytearray]:
-    """As much CSV at a time as a row group takes; COPY sends each row by itself."""
-    text = bytearray()
+def _texts(rows: Iterable[Buffer]) -> Iterator[tuple[bytearray, int]]:
+    """As much CSV at a time as a row group takes, and its longest row; COPY sends each row by itself."""
+    text, longest = bytearray(), 0
     for row in rows:
         # Copied at once: keeping the rows would have the garbage collector look at each of them, again and again.
         text += row
+        longest = max(longest, len(row))
         if len(text) >= _BYTES_PER_GROUP:
-            yield text
-            text = bytearray()
+            yield text, longest
+            text, longest = bytearray(), 0
     if text:
-        yield text
+        yield text, longest
 
 
 class _RowGroups:
@@ -147,15 +147,16 @@ class _RowGroups:
             if kind is None:
                 raise
 
-    def write(self, text: bytearray) -> None:
-        """Append rows."""
+    def write(self, text: bytearray, longest: int) -> None:
+        """Append rows. A block must hold whole ones, and what other services insert may be of any length."""
         import pyarrow as pa
         from pyarrow import csv
 
         self._digest.update(text)
+        block = max(_BLOCK_BYTES, longest)
         table = csv.read_csv(
             cast("Any", pa.BufferReader(cast("bytes", text))),
-            read_options=csv.ReadOptions(column_names=self._schema.names, block_size=_BLOCK_BYTES, use_threads=False),
+            read_options=csv.ReadOptions(column_names=self._schema.names, block_size=block, use_threads=False),
             parse_options=csv.ParseOptions(newlines_in_values=True),
             convert_options=csv.ConvertOptions(
                 column_types=self._schema,

@@ -10,6 +10,8 @@ import orjson
 import pyarrow as pa
 
 MAX_RECORD_BYTES = 65_536
+KEPT_BYTES = 1 << 23
+"""A rejected record is kept whole up to here, as much as a batch may hold; of a longer one, its beginning is."""
 Record = dict[str, Any]
 
 
@@ -85,6 +87,11 @@ def line_at(batch: EventBatch, position: int) -> int:
     return batch.numbers[position] if isinstance(batch, LineBatch) else batch.first_line + position
 
 
+def text_at(batch: EventBatch, position: int) -> str | None:
+    """The text that a record came as, where each has a text of its own."""
+    return batch.lines[position].as_py().decode() if isinstance(batch, LineBatch) else None
+
+
 def numbered_records(batch: EventBatch) -> Iterator[tuple[int, Record | Malformed]]:
     """Every record of a batch and where in its source it stands."""
     if isinstance(batch, ColumnBatch):
@@ -104,8 +111,10 @@ def parse_object(text: bytes, what: str) -> Record | Malformed:
 
 
 def too_large(what: str, head: bytes, size: int) -> Malformed:
-    """A record over the limit, with the beginning of it that was kept."""
-    detail = f"{what} has {size:,} bytes, an event may have {MAX_RECORD_BYTES:,}; the first {len(head):,} are kept"
+    """A record over the limit, with as much of it as was kept."""
+    detail = f"{what} has {size:,} bytes, an event may have {MAX_RECORD_BYTES:,}"
+    if size > len(head):
+        detail = f"{detail}; the first {len(head):,} are kept"
     return Malformed("too_large", detail, _as_text(head))
 
 

@@ -23,9 +23,9 @@ _QUERIES: Any = aiosql.from_path(Path(__file__).with_name("marts_guide.sql"), "p
 _PERCENTILES = (
     "with buckets as (select times.channel, histogram.bucket, histogram.deliveries"
     " from analytics_intermediate.int_delivery_times_daily as times "
-    + rendered("rows_of_histograms('times')", "delivery_times.sql")
+    + rendered("rows_of_histograms('times')", "metrics.sql", "delivery_times.sql")
     + " where tenant_id = %(tenant_id)s and date >= %(first)s and date < %(last)s and provider is null) "
-    + rendered("percentiles_of_buckets('buckets', ['channel'])", "delivery_times.sql")
+    + rendered("percentiles_of_buckets('buckets', ['channel'])", "metrics.sql", "delivery_times.sql")
 )
 _PRICES = """
     insert into iris.provider_prices (provider, channel, country, price, valid_from)

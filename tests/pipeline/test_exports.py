@@ -181,8 +181,16 @@ def test_refresh_exports_changed_days_again(database: Database, dbt: DbtProject,
     load(database, NOW - 2 * DAY)
     assert finished(iris("export", "--date", "2026-11-18"), **environment).code == 0
     load(database, NOW - 2 * DAY + HOUR)
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into iris.analytics_events (tenant_id, event_type, timestamp) values (%s, 'a.b', '2026-03-01+00')",
+            (UUID(int=1),),
+        )
     done = finished(iris("refresh"), **environment)
     assert (done.code, done.error) == (0, "")
+    with database.transaction() as connection:
+        # As the daemon does, events by plain SQL go to the partitions of their days.
+        assert connection.execute("select from iris_partitions.analytics_events_2026_03_01").rowcount == 1
     assert len((folder / "analytics/analytics_2026-11-18.ndjson").read_bytes().splitlines()) == 2
 
 

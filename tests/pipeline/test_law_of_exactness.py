@@ -184,3 +184,38 @@ def test_the_day_in_progress_holds_its_closed_hours_and_grows_as_they_close(pipe
         with pipeline.database.transaction() as connection:
             row = connection.execute("select sum(messages_sent) from analytics.analytics_daily").fetchone()
         assert row == (expected,)
+
+
+def test_what_no_rule_would_accept_is_counted_and_holds_up_no_other_event(pipeline: Pipeline) -> None:
+    """Other services insert what they have: refunds, times by clocks that differ, numbers at the end of their type."""
+    insert = (
+        "insert into iris.analytics_events"
+        " (tenant_id, event_type, timestamp, channel, provider, contact_id, duration_ms, cost, success)"
+        " values (%s, %s, %s, 'fax', 'Twilio', %s, %s, %s, null)"
+    )
+    odd = [
+        *[("message.delivered", milliseconds, -1) for milliseconds in (-5, -(2**40), 0)],
+        *[(event_type, -1, -1) for event_type in ("message.sent", "conversion", "api.request", "", "Message.Sent")],
+    ]
+    for hours, events in (
+        (200, odd),
+        (300, [("message.delivered", 2**63 - 1, 1)] * 3 + [("api.request", 2**62, 1)] * 3),
+    ):
+        with pipeline.database.transaction() as connection:
+            connection.cursor().executemany(
+                insert,
+                [
+                    (TENANTS[0], event_type, NOW - hours * HOUR, CONTACTS[0], milliseconds, cost)
+                    for event_type, milliseconds, cost in events
+                ],
+            )
+        pipeline.refresh(now=NOW)
+        if events is odd:
+            assert_exact(pipeline.database, closed_before=closed_before(NOW))
+    with pipeline.database.transaction() as connection:
+        row = connection.execute(
+            "select avg_delivery_time_ms, p50_delivery_time_ms, p99_delivery_time_ms"
+            " from analytics.analytics_hourly where timestamp = date_trunc('hour', %s)",
+            (NOW - 300 * HOUR,),
+        ).fetchone()
+    assert row == (2**63 - 1,) * 3

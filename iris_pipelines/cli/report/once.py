@@ -78,9 +78,9 @@ def run(
             }
         )
         return
-    stdout.print(f"{made.path}: {made.rows:,} rows of {made.period}, from {', '.join(made.sources)}", markup=False)
+    stdout.print(f"{made.path}: {made.rows:,} rows of {made.period}, from {', '.join(made.sources)}")
     for note in made.notes:
-        stderr.print(f"note: {note}", markup=False)
+        stderr.print(f"note: {note}")
 
 
 def preview(
@@ -138,9 +138,9 @@ def preview(
         return
     print_table([column.title for column in seen.columns], [column.is_metric for column in seen.columns], seen.rows)
     more = " and more" if seen.is_truncated else ""
-    stdout.print(f"{len(seen.rows):,} rows{more}, {seen.period}, from {', '.join(seen.sources)}", markup=False)
+    stdout.print(f"{len(seen.rows):,} rows{more}, {seen.period}, from {', '.join(seen.sources)}")
     if show_sql:
-        stdout.print(seen.sql, markup=False)
+        stdout.print(seen.sql)
 
 
 def templates(as_json: AsJson = False) -> None:
@@ -151,7 +151,7 @@ def templates(as_json: AsJson = False) -> None:
         print_json({name: each.model_dump(mode="json") for name, each in TEMPLATES.items()})
         return
     for name, each in TEMPLATES.items():
-        stdout.print(f"{name:<20} {each.description}", markup=False)
+        stdout.print(f"{name:<20} {each.description}")
 
 
 def schema() -> None:
@@ -193,4 +193,4 @@ def _print_report(wanted: ReportDefinition, tenant: str | None, *, bom: bool) ->
             while part := file.read(1 << 20):
                 sys.stdout.buffer.write(part)
     for note in made.notes:
-        stderr.print(f"note: {note}", markup=False)
+        stderr.print(f"note: {note}")

@@ -75,7 +75,7 @@ def schedule(
     else:
         typer.echo(str(report_id))
     if settings.smtp_url is None:
-        stderr.print("note: IRIS_SMTP_URL is not set: reports will be made, and mailed once it is", markup=False)
+        stderr.print("note: IRIS_SMTP_URL is not set: reports will be made, and mailed once it is")
 
 
 def list_reports(tenant: options.Tenant = None, as_json: AsJson = False) -> None:
@@ -141,7 +141,7 @@ def fetch_file(
         name, content = read_file(database, options.chosen_tenant(database, tenant), run_id)
     out.mkdir(parents=True, exist_ok=True)
     (out / name).write_bytes(content)
-    stdout.print(str(out / name), markup=False)
+    stdout.print(str(out / name))
 
 
 def stop(report_id: ReportId, tenant: options.Tenant = None) -> None:
@@ -161,7 +161,7 @@ def unsubscribe(token: Annotated[str, typer.Argument(help="The secret at the end
         left = unsubscribe(database, token, now=datetime.now(UTC))
     if left is None:
         fail("nobody has this link")
-    stdout.print(f"{left.recipient} no longer gets {left.report}", markup=False)
+    stdout.print(f"{left.recipient} no longer gets {left.report}")
 
 
 def due(as_json: AsJson = False) -> None:
@@ -190,8 +190,8 @@ def due(as_json: AsJson = False) -> None:
         print_json({"reports": reports, "mails": mails})
         return
     for report in reports:
-        stdout.print("{name} of {for}: {outcome} {reason}".format(**report).rstrip(), markup=False)
+        stdout.print("{name} of {for}: {outcome} {reason}".format(**report).rstrip())
     for mail in sent:
-        stdout.print(f"mail to {mail.recipient}: {mail.status} {mail.error or ''}".rstrip(), markup=False)
+        stdout.print(f"mail to {mail.recipient}: {mail.status} {mail.error or ''}".rstrip())
     if not reports and not mails:
         stdout.print("nothing is due")

@@ -203,7 +203,10 @@ select distinct on (addressed.tenant_id, addressed.address, addressed.channel)
     addressed.reason,
     addressed.suppressed_at
 from addressed
-where addressed.address <> ''
+where
+    addressed.address <> ''
+    -- Longer than any address, and than an index takes.
+    and octet_length(addressed.address) <= 1000
 order by
     addressed.tenant_id,
     addressed.address,

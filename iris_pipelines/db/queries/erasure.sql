@@ -40,13 +40,13 @@ set
         from (
             select unnest(erasures.addresses) as address
             union all
-            select unnest(array[contacts.email, contacts.phone])
+            select unnest(array[contacts.email, contacts.phone, iris.normalised_address('sms', contacts.phone)])
             from iris.contacts as contacts
             where
                 contacts.tenant_id = erasures.tenant_id
                 and contacts.id = erasures.contact_id
             union all
-            select messages.to_address
+            select unnest(array[messages.to_address, iris.normalised_address(messages.channel, messages.to_address)])
             from iris.messages as messages
             where
                 messages.tenant_id = erasures.tenant_id
@@ -63,7 +63,7 @@ set
 where erasures.erasure_id = :erasure_id
 returning erasures.addresses;
 
--- name: note_days_of_contact(erasure_id)!
+-- name: note_days_of_contact(erasure_id, addresses)!
 -- The days whose exports hold events of the contact.
 update iris.erasures as erasures
 set
@@ -80,12 +80,15 @@ set
                     events.contact_id = erasures.contact_id
                     or (
                         events.contact_id is null
-                        and events.message_id in (
-                            select messages.id
-                            from iris.messages as messages
-                            where
-                                messages.tenant_id = erasures.tenant_id
-                                and messages.to_contact_id = erasures.contact_id
+                        and (
+                            events.message_id in (
+                                select messages.id
+                                from iris.messages as messages
+                                where
+                                    messages.tenant_id = erasures.tenant_id
+                                    and messages.to_contact_id = erasures.contact_id
+                            )
+                            or concat_ws(' ', events.event_data, events.error_message) ~* iris.pattern_of(:addresses)
                         )
                     )
                 )
@@ -122,18 +125,22 @@ where
         events.contact_id = %(contact_id)s
         or (
             events.contact_id is null
-            and events.message_id in (
-                select messages.id
-                from iris.messages as messages
-                where
-                    messages.tenant_id = %(tenant_id)s
-                    and messages.to_contact_id in (%(contact_id)s, %(pseudonym)s)
+            and (
+                events.message_id in (
+                    select messages.id
+                    from iris.messages as messages
+                    where
+                        messages.tenant_id = %(tenant_id)s
+                        and messages.to_contact_id in (%(contact_id)s, %(pseudonym)s)
+                )
+                or concat_ws(' ', events.event_data, events.error_message) ~* iris.pattern_of(%(addresses)s)
             )
             and (
                 events.event_data is not null
                 or events.ip_address is not null
                 or events.user_agent is not null
                 or events.geo_location is not null
+                or events.error_message ~* iris.pattern_of(%(addresses)s)
             )
         )
     );
@@ -222,21 +229,31 @@ hidden as (
 
 select count(*) from readable;
 
--- name: rejected_events_of_contact(tenant_id, mentions)
--- Rejected events that name the contact or an address; some say nothing about their tenant.
+-- name: rejected_events_of_contact(tenant_id, contact_id, pseudonym, addresses)
+-- Rejected events that name the contact, or an address, or only a message to it; some say nothing about their tenant.
 select
-    id,
-    payload
-from iris.rejected_events
-where
-    (tenant_id = :tenant_id or tenant_id is null)
-    and exists (
+    rejected.id,
+    rejected.payload,
+    found.is_named
+from iris.rejected_events as rejected
+cross join
+    lateral (
         select
-        from unnest(:mentions::text[]) as mentions (mention)
-        where position(lower(mentions.mention) in lower(payload)) > 0
-    )
-order by id
-for update;
+            coalesce(rejected.payload ~* iris.pattern_of(:addresses), false)
+            or coalesce(bool_or(uuids.id = :contact_id), false) as is_named,
+            count(messages.id) > 0 as is_of_message
+        from iris.uuids_in(rejected.payload) as uuids (id)
+        left join iris.messages as messages
+            on
+                uuids.id = messages.id
+                and messages.tenant_id = :tenant_id
+                and messages.to_contact_id in (:contact_id, :pseudonym)
+    ) as found
+where
+    (rejected.tenant_id = :tenant_id or rejected.tenant_id is null)
+    and (found.is_named or found.is_of_message)
+order by rejected.id
+for update of rejected;
 
 -- name: erase_rejected_event(rejected_id, payload, can_be_replayed)!
 -- Unless the same is there already.

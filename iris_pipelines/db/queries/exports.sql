@@ -7,7 +7,7 @@ select pg_advisory_xact_lock(hashtext(:consumer), :day::date - date '2000-01-01'
 select iris.hold_events(:starts);
 
 -- name: exported_events(window_start, window_end)
--- What an export holds of each event, in this order.
+-- What an export holds of each event, in this order. Two tenants may have an event of the same id at the same time.
 select
     events.id,
     events.tenant_id,
@@ -28,7 +28,8 @@ where
     and events.timestamp < :window_end
 order by
     events.timestamp,
-    events.id;
+    events.id,
+    events.tenant_id;
 
 -- name: copy_as_json()#
 -- One JSON object a row. As text, COPY would double the backslashes of JSON; as CSV with a quote and a delimiter that

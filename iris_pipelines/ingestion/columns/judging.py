@@ -16,9 +16,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute
 
-from iris_pipelines.domain.events import CHANNELS, MAX_AHEAD, MAX_BYTES, succeeded
+from iris_pipelines.domain.events import CHANNELS, MAX_AHEAD, MAX_BYTES, OBJECT_FIELDS, succeeded
 from iris_pipelines.domain.windows import EPOCH
-from iris_pipelines.ingestion.columns.raw import OBJECT_FIELDS, RawColumns
+from iris_pipelines.ingestion.columns.raw import RawColumns
 from iris_pipelines.ingestion.columns.readers import read_column, read_objects
 from iris_pipelines.ingestion.columns.schema import SCHEMA
 from iris_pipelines.ingestion.records import EventBatch

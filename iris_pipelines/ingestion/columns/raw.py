@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from iris_pipelines.domain.events import KNOWN_FIELDS
+from iris_pipelines.domain.events import KNOWN_FIELDS, OBJECT_FIELDS
 from iris_pipelines.ingestion.columns.json_lines import fields_of_lines
 from iris_pipelines.ingestion.columns.schema import SCHEMA
 from iris_pipelines.ingestion.columns.values import ARROW_TYPES, Column, Mask, most_common_type
@@ -17,7 +17,6 @@ from iris_pipelines.ingestion.records import ColumnBatch, EventBatch, LineBatch,
 
 # The stubs know each function for each type of array; here any column goes through them.
 pc: Any = pyarrow.compute
-OBJECT_FIELDS = ("event_data", "geo_location")
 _SCALAR_FIELDS = tuple(name for name in SCHEMA.names if name not in OBJECT_FIELDS)
 # So many records show what type a field has in this source; one of another type is found when it comes.
 _SAMPLE = 100

@@ -12,10 +12,21 @@ from iris_pipelines.ingestion.files.batches import BatchBuilder
 from iris_pipelines.ingestion.files.compression import Readable
 from iris_pipelines.ingestion.files.errors import UnreadableFile
 from iris_pipelines.ingestion.files.lines import LongLine, read_lines
-from iris_pipelines.ingestion.records import MAX_RECORD_BYTES, Malformed, ObjectBatch, invalid_json, too_large
+from iris_pipelines.ingestion.records import (
+    KEPT_BYTES,
+    MAX_RECORD_BYTES,
+    Malformed,
+    ObjectBatch,
+    invalid_json,
+    too_large,
+)
 
 _FOREIGN_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-_JSON_STARTS = frozenset('{["-0123456789tfn')
+_JSON_STARTS = frozenset('{["-0123456789tfnTF')
+# As Python and spreadsheets write them.
+_BOOLEANS = {"True": True, "TRUE": True, "False": False, "FALSE": False}
+# Quotes are doubled: whether a row in between is too large for an event is seen when it is read.
+_ROW_BYTES = 2 * MAX_RECORD_BYTES
 _CUT_OFF = "unexpected end of data"
 _TOO_LARGE = "field larger than field limit"
 
@@ -26,7 +37,7 @@ def read_csv(
     """The rows of a CSV file as records; an empty cell is a missing value.
 
     At least one of the `expected` columns must be there. Columns other than `text_columns` (None: all are text) may
-    hold JSON: what parses as JSON is taken as such.
+    hold JSON: what parses as JSON, or is a capitalized true or false, is taken as such.
     """
     rows = _rows(file, source)
     header = _header(rows, source, expected)
@@ -90,7 +101,7 @@ def _json_or_text(cell: str) -> Any:
     try:
         value = orjson.loads(cell)
     except orjson.JSONDecodeError:
-        return cell
+        return _BOOLEANS.get(cell, cell)
     # A whole number of more than 64 bits would come back as another number.
     if isinstance(value, float) and cell.lstrip("-").isdecimal():
         return cell
@@ -100,7 +111,7 @@ def _json_or_text(cell: str) -> Any:
 def _rows(file: Readable, source: str) -> Iterator[_Row]:
     """The rows of the file, in bounded memory whatever a quote opens."""
     begun = _BegunRow()
-    for piece in read_lines(file):
+    for piece in read_lines(file, limit=_ROW_BYTES):
         if isinstance(piece, LongLine):
             begun.add(piece.number, piece.head, piece.size, piece.quotes)
             if not begun.in_quotes:
@@ -127,7 +138,7 @@ def _rows(file: Readable, source: str) -> Iterator[_Row]:
 
 
 class _BegunRow:
-    """A row that did not end with the lines so far; of one that is too large, only the beginning is kept."""
+    """A row that did not end with the lines so far; of one that is much too large, only the beginning is kept."""
 
     def __init__(self) -> None:
         self.clear()
@@ -143,7 +154,7 @@ class _BegunRow:
         """One more line of the row."""
         if not self.lines:
             self.first = number
-        if self.size <= MAX_RECORD_BYTES:
+        if self.size <= KEPT_BYTES:
             self.lines.append(line)
         self.size += size + 1
         self._quotes += quotes
@@ -159,7 +170,7 @@ class _BegunRow:
     @property
     def is_too_large(self) -> bool:
         """Whether the row is too large for an event."""
-        return self.size > MAX_RECORD_BYTES
+        return self.size > _ROW_BYTES
 
     @property
     def in_quotes(self) -> bool:
@@ -168,7 +179,7 @@ class _BegunRow:
 
     def reject(self) -> _Row:
         """The row, which has ended and is too large."""
-        head = b"\n".join(self.lines)[:MAX_RECORD_BYTES]
+        head = b"\n".join(self.lines)[:KEPT_BYTES]
         row = _Row(self.first, too_large("the row", head, self.size - 1), "", len(head))
         self.clear()
         return row
@@ -227,8 +238,8 @@ def _text(line: bytes) -> str:
 
 def _checked(number: int, cells: list[str], lines: list[bytes]) -> _Row:
     row = lines[0] if len(lines) == 1 else b"\n".join(lines)
-    if len(row) > MAX_RECORD_BYTES:
-        return _Row(number, too_large("the row", row[:MAX_RECORD_BYTES], len(row)), "", MAX_RECORD_BYTES)
+    if len(row) > _ROW_BYTES:
+        return _Row(number, too_large("the row", row[:KEPT_BYTES], len(row)), "", len(row))
     try:
         return _Row(number, cells, row.decode(), len(row))
     except UnicodeDecodeError as error:

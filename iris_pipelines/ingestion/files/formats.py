@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from iris_pipelines.domain.events import KNOWN_FIELDS
+from iris_pipelines.domain.events import KNOWN_FIELDS, OBJECT_FIELDS
 from iris_pipelines.ingestion.files import compression, csv_rows, json_lines, json_stream, parquet
 from iris_pipelines.ingestion.files.compression import PlainBytes, open_plain
 from iris_pipelines.ingestion.files.copies import temporary_copy
@@ -55,8 +55,7 @@ class Columns:
     """Columns that hold JSON objects."""
 
 
-_OBJECT_FIELDS = frozenset({"event_data", "geo_location"})
-EVENTS = Columns(("tenant_id", "event_type", "timestamp"), KNOWN_FIELDS - _OBJECT_FIELDS, _OBJECT_FIELDS)
+EVENTS = Columns(("tenant_id", "event_type", "timestamp"), KNOWN_FIELDS - set(OBJECT_FIELDS), set(OBJECT_FIELDS))
 
 
 def format_of_name(name: str) -> Format | None:

@@ -16,7 +16,14 @@ from iris_pipelines.ingestion.files.batches import BatchBuilder
 from iris_pipelines.ingestion.files.compression import Readable
 from iris_pipelines.ingestion.files.errors import UnreadableFile
 from iris_pipelines.ingestion.files.lines import PIECE_RECORDS, READ_BYTES
-from iris_pipelines.ingestion.records import MAX_RECORD_BYTES, Malformed, ObjectBatch, parse_object, too_large
+from iris_pipelines.ingestion.records import (
+    KEPT_BYTES,
+    MAX_RECORD_BYTES,
+    Malformed,
+    ObjectBatch,
+    parse_object,
+    too_large,
+)
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*(?=\{)")
@@ -152,7 +159,7 @@ def _simple_objects(text: _Text) -> _Run:
 
 
 def _skip_value(text: _Text, number: int) -> tuple[bytes, int]:
-    """Follow one value to its end; returns it, or the beginning of one that is too large, and its size."""
+    """Follow one value to its end; returns it, or as much as is kept of one that is too large, and its size."""
     head, size, depth, position, in_string = b"", 0, 0, text.at, False
     while True:
         found = (_STRING_END if in_string else _STRUCTURE).search(text.window, position)
@@ -184,7 +191,7 @@ def _skip_value(text: _Text, number: int) -> tuple[bytes, int]:
 def _taken(text: _Text, end: int, head: bytes, size: int) -> tuple[bytes, int]:
     """Add the window up to `end` to a value whose beginning was taken before."""
     size += end - text.at
-    head += text.window[text.at : min(end, text.at + MAX_RECORD_BYTES + 1 - len(head))]
+    head += text.window[text.at : min(end, text.at + KEPT_BYTES - len(head))]
     text.at = end
     return head, size
 
@@ -192,5 +199,5 @@ def _taken(text: _Text, end: int, head: bytes, size: int) -> tuple[bytes, int]:
 def _parsed(head: bytes, size: int, what: str) -> _Run:
     value = head.rstrip()
     if len(value) > MAX_RECORD_BYTES:
-        return [too_large(what, value[:MAX_RECORD_BYTES], size)], MAX_RECORD_BYTES
+        return [too_large(what, value, size)], len(value)
     return [parse_object(value, what)], size

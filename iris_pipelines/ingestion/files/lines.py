@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from iris_pipelines.ingestion.files.compression import Readable
-from iris_pipelines.ingestion.records import MAX_RECORD_BYTES
+from iris_pipelines.ingestion.records import KEPT_BYTES, MAX_RECORD_BYTES
 
 READ_BYTES = 1 << 20
 # Very short records would otherwise come by the hundred thousand in one piece.
@@ -24,25 +24,26 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """A line longer than a record may be, of which only the beginning was kept."""
+    """A line longer than a record can be."""
 
     number: int
     head: bytes
+    """As much of it as is kept."""
     size: int
     quotes: int
     """How many double quotes the whole line has: whether a CSV field is still open after it."""
 
 
-def read_lines(file: Readable) -> Iterator[Lines | LongLine]:
-    """The lines of a file in their order; the last one may lack its end."""
+def read_lines(file: Readable, *, limit: int = MAX_RECORD_BYTES) -> Iterator[Lines | LongLine]:
+    """The lines of a file in their order; the last one may lack its end. Those over the limit are long."""
     number = 1
     rest = b""
     while chunk := file.read(READ_BYTES):
         lines = (rest + chunk).split(b"\n")
         rest = lines.pop()
-        yield from _without_long(lines, number)
+        yield from _without_long(lines, number, limit)
         number += len(lines)
-        if len(rest) > MAX_RECORD_BYTES:
+        if len(rest) > limit:
             long, rest = _skip_long(file, rest, number)
             yield long
             number += 1
@@ -50,29 +51,31 @@ def read_lines(file: Readable) -> Iterator[Lines | LongLine]:
         yield Lines(number, [rest])
 
 
-def _without_long(lines: list[bytes], number: int) -> Iterator[Lines | LongLine]:
+def _without_long(lines: list[bytes], number: int, limit: int) -> Iterator[Lines | LongLine]:
     if not lines:
         return
-    if max(map(len, lines)) <= MAX_RECORD_BYTES:
+    if max(map(len, lines)) <= limit:
         for start in range(0, len(lines), PIECE_RECORDS):
             yield Lines(number + start, lines[start : start + PIECE_RECORDS])
         return
     start = 0
     for index, line in enumerate(lines):
-        if len(line) > MAX_RECORD_BYTES:
-            yield from _without_long(lines[start:index], number + start)
-            yield LongLine(number + index, line[:MAX_RECORD_BYTES], len(line), line.count(b'"'))
+        if len(line) > limit:
+            yield from _without_long(lines[start:index], number + start, limit)
+            yield LongLine(number + index, line[:KEPT_BYTES], len(line), line.count(b'"'))
             start = index + 1
-    yield from _without_long(lines[start:], number + start)
+    yield from _without_long(lines[start:], number + start, limit)
 
 
 def _skip_long(file: Readable, begun: bytes, number: int) -> tuple[LongLine, bytes]:
     """Read on to the end of a line that has become too long; returns it and what follows."""
-    head, size, quotes, after = begun[:MAX_RECORD_BYTES], len(begun), begun.count(b'"'), b""
+    head, size, quotes, after = [begun[:KEPT_BYTES]], len(begun), begun.count(b'"'), b""
     while chunk := file.read(READ_BYTES):
         line, end, after = chunk.partition(b"\n")
+        if size < KEPT_BYTES:
+            head.append(line[: KEPT_BYTES - size])
         size += len(line)
         quotes += line.count(b'"')
         if end:
             break
-    return LongLine(number, head, size, quotes), after
+    return LongLine(number, b"".join(head), size, quotes), after

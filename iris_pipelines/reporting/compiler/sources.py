@@ -72,7 +72,7 @@ split_part(coalesce(s.event_data ->> 'path', ''), '?', 1), '/', '//') || '/',
 METHOD: Sql = "upper(left(coalesce(nullif(s.event_data ->> 'method', ''), 'unknown'), 20))"
 
 # The same text as dbt's macros delivery_time_bucket and bucket_time give: a test compares them.
-TIME_BUCKET: Sql = """(case when s.duration_ms < 128 then s.duration_ms
+TIME_BUCKET: Sql = """(case when s.duration_ms < 128 then greatest(s.duration_ms, 0)
 else 128 + floor(ln(s.duration_ms / 128.0::float8) / ln(1.02::float8)) end)::integer"""
 BUCKET_TIME: Sql = """(case when bucket < 128 then bucket::float8
 else 128 * power(1.02::float8, bucket - 128) * 2 * 1.02 / 2.02 end)"""

@@ -7,6 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg
+import pytest
+
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.event_partitions import (
     compact_primary_keys,
@@ -47,6 +50,22 @@ def test_days_are_made_once_and_known(database: Database) -> None:
     assert create_partitions(database, days) == days
     with database.transaction() as connection:
         assert existing_days(connection, days | {date(2020, 1, 1)}) == days
+
+
+@pytest.mark.parametrize("timestamp", ["infinity", "-infinity", "58807-05-05 00:00:00+00", "0044-03-15 00:00:00+00 BC"])
+def test_an_instant_that_no_run_can_build_is_refused(database: Database, timestamp: str) -> None:
+    """One of these in the ledger, and no other hour would be rebuilt any more."""
+    insert = (
+        "insert into iris.analytics_events (tenant_id, event_type, timestamp) values (gen_random_uuid(), 'a.b', %s)"
+    )
+    with (
+        pytest.raises(psycopg.errors.CheckViolation, match="timestamp_has_an_hour"),
+        database.transaction() as connection,
+    ):
+        connection.execute(insert, (timestamp,))
+    with database.transaction() as connection:
+        connection.execute(insert, ("1999-12-31 23:00:00+00",))
+    assert rows(database, "select hour from iris.touched_hours") == [(datetime(1999, 12, 31, 23, tzinfo=UTC),)]
 
 
 def test_a_day_that_another_is_just_making_is_waited_for(database: Database, database_url: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from psycopg import sql
 from iris_pipelines.db import schema
 from iris_pipelines.db.database import Database
 from iris_pipelines.db.embedded import EmbeddedServer
-from tests.commands import eventually, iris, started
+from tests.commands import eventually, finished, iris, started
 from tests.servers import observing, value
 
 TENANT = UUID(int=1)
@@ -43,6 +45,17 @@ def test_upgrades_at_once_do_the_work_once(empty_url: str, tmp_path: Path) -> No
         ended = [child.finished() for child in children]
     assert [(each.code, each.error) for each in ended] == [(0, "")] * 3
     assert schema.status(empty_url).is_current
+
+
+def test_an_upgrade_tells_machines_what_it_did(empty_url: str, tmp_path: Path) -> None:
+    environment = {"IRIS_DATABASE_URL": empty_url, "IRIS_HOME": str(tmp_path)}
+    newest = schema.status(empty_url).expected
+    for before in (None, newest):
+        done = finished(iris("db", "upgrade", "--json"), **environment)
+        assert (done.code, json.loads(done.out)) == (0, {"schema_before": before, "schema": newest})
+    with observing(empty_url) as observer:
+        ahead = f"iris_partitions.analytics_events_{datetime.now(UTC) + timedelta(days=3):%Y_%m_%d}"
+        assert value(observer, f"select to_regclass('{ahead}') is not null")
 
 
 def test_an_upgrade_keeps_what_older_releases_stored_and_their_hours_stay_stale(empty_url: str) -> None:

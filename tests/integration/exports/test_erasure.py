@@ -186,6 +186,55 @@ def test_nothing_tells_any_more_who_it_was_and_nothing_counts_otherwise(
         assert str(pseudonym) not in str(connection.execute("select * from iris.erasures").fetchall())
 
 
+def test_a_contact_is_found_however_it_was_written(database: Database, load: Load, url: str) -> None:
+    fill(database, load)
+    load(
+        [
+            event(at(13), event_type="email.hard_bounce", event_data={"email": EMAIL.upper()}),
+            event(
+                at(13),
+                event_type="message.failed",
+                error_message=f"no {PHONE.replace(' ', '')}, ANN.person@Example.COM",
+            ),
+            event(at(13, day=ARCHIVED), event_type="email.soft_bounce", event_data={"email": EMAIL.title()}),
+            event(at(14), event_type="email.soft_bounce", event_data={"email": "bob@example.com"}),
+        ]
+    )
+    rejected = {
+        "by an id without dashes": {"contact_id": CONTACT.hex.upper(), "user_agent": "Annphone/1.0"},
+        "by an address": {"event_data": {"to": EMAIL.lower()}, "user_agent": "Annphone/1.0"},
+        "by a message": {"message_id": MESSAGE.hex, "user_agent": "Annphone/1.0"},
+        "another's event of the message": {
+            "message_id": str(MESSAGE),
+            "contact_id": str(OTHER_CONTACT),
+            "note": "kept",
+        },
+        "another's": {"contact_id": str(OTHER_CONTACT), "note": "kept"},
+    }
+    with database.transaction() as connection:
+        connection.cursor().executemany(
+            "insert into iris.rejected_events (tenant_id, source, reason, detail, payload)"
+            " values (%s, %s, 'invalid_timestamp', '', %s)",
+            [(TENANT, source, json.dumps(payload)) for source, payload in rejected.items()],
+        )
+    export(database, url)
+    archive_day(database, url, {}, ARCHIVED, [TENANT])
+
+    receipt = erase_contact(database, {}, TENANT, CONTACT)
+    telling = [*TELLING, PHONE.replace(" ", ""), CONTACT.hex]
+    assert [each for each in telling if each.lower() in (everything(database) + files(url)).lower()] == []
+    assert receipt.touched["rejected_events"] == 2 + 3
+    with database.transaction() as connection:
+        payloads = dict(connection.execute("select source, payload from iris.rejected_events").fetchall())
+        assert json.loads(payloads["by a message"]) == {"message_id": MESSAGE.hex}
+        for kept in ("another's event of the message", "another's"):
+            assert json.loads(payloads[kept]) == rejected[kept]
+        statement = "select event_data ->> 'email' from iris.analytics_events where timestamp = %s"
+        assert connection.execute(statement, (at(14),)).fetchone() == ("bob@example.com",)
+        statement = "select error_message from iris.analytics_events where event_type = 'message.failed'"
+        assert connection.execute(statement).fetchone() == ("no [erased], [erased]",)
+
+
 def test_others_keep_what_is_theirs(database: Database, load: Load, url: str) -> None:
     fill(database, load)
     with database.transaction() as connection:

@@ -122,6 +122,24 @@ def test_a_day_is_one_file_with_the_fields_in_order_by_timestamp_and_id(
     assert (done.min_timestamp.isoformat(), done.max_timestamp.isoformat()) == (at(0), at(23, 59, 59, 999_999))
 
 
+def test_events_of_two_tenants_with_one_id_and_one_time_have_one_order(
+    database: Database, load: Load, destination: Destination, folder: Path
+) -> None:
+    load([event(at(8))])
+    with database.transaction() as connection:
+        connection.execute(
+            "insert into iris.analytics_events (id, tenant_id, event_type, timestamp)"
+            " select %s, md5(number::text)::uuid, 'a.b', %s from generate_series(1, 2000) as numbers (number)",
+            (UUID(int=1), at(9)),
+        )
+        # So many rows are read as they lie.
+        connection.execute("analyze iris.analytics_events")
+    export_day(database, Export.NDJSON, destination, DAY)
+    tenants = [json.loads(line)["tenant_id"] for line in (folder / NDJSON).read_bytes().splitlines()][1:]
+    assert len(tenants) == 2000
+    assert tenants == sorted(tenants)
+
+
 @pytest.mark.parametrize("compression", ["gz", "zst"])
 def test_a_packed_file_holds_the_same_bytes_and_takes_the_place_of_the_plain_one(
     database: Database, load: Load, destination: Destination, folder: Path, compression: str
@@ -161,6 +179,23 @@ def test_parquet_holds_the_same_rows_with_types(
         assert json.loads(row.pop("event_data") or "null", parse_float=Decimal) == line.pop("event_data")
         assert row == line
     assert (done.row_count, done.min_timestamp, done.version) == (4, table["timestamp"][0].as_py(), 1)
+
+
+def test_parquet_takes_an_event_of_any_length(
+    database: Database, load: Load, destination: Destination, folder: Path
+) -> None:
+    """Other services insert by plain SQL what a file may not bring."""
+    lengths = [10, 9_000_000, 10, 4 << 20, (4 << 20) - 300, 17_000_000, 10]
+    load([event(at(8), tenant_id=str(OTHER_TENANT))])
+    with database.transaction() as connection:
+        connection.cursor().executemany(
+            "insert into iris.analytics_events (tenant_id, event_type, timestamp, event_data)"
+            " values (%s, 'custom.long', %s, jsonb_build_object('text', repeat('\"', %s)))",
+            [(OTHER_TENANT, at(9, second), length) for second, length in enumerate(lengths)],
+        )
+    export_day(database, Export.PARQUET, destination, DAY)
+    rows = pq.read_table(folder / f"analytics/parquet/date={DAY}/events.parquet", partitioning=None).to_pylist()
+    assert [len(json.loads(row["event_data"])["text"]) for row in rows[1:]] == lengths
 
 
 def test_a_day_without_events_is_an_empty_file(database: Database, destination: Destination, folder: Path) -> None:

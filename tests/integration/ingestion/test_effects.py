@@ -206,6 +206,15 @@ def test_an_address_is_suppressed_however_it_is_written(database: Database) -> N
     assert not is_suppressed(database, uuid4(), "email", "ann@example.com")
 
 
+@pytest.mark.parametrize("event_type", ["email.hard_bounce", "email.complaint", "message.unsubscribed"])
+def test_what_is_too_long_for_an_address_harms_no_other_event(database: Database, event_type: str) -> None:
+    long = random.Random(1).randbytes(6_000).hex()
+    events = [event(event_type, address, event_data={"address": text}) for address, text in enumerate([long, "a@b.c"])]
+    assert load(database, *events) == LoadResult(2, 2, 0, 0)
+    assert not is_suppressed(database, TENANT, "email", long)
+    assert is_suppressed(database, TENANT, "email", "a@b.c")
+
+
 def test_an_event_that_names_no_address_suppresses_none(database: Database) -> None:
     load(database, event("message.unsubscribed", 1), event("email.hard_bounce", 2))
     assert rows(database, "select address from iris.suppression_list") == []

@@ -191,13 +191,6 @@ def test_bad_events_are_kept_and_harm_no_other(database: Database) -> None:
     assert count(database, "iris.rejected_events") == 6
 
 
-def test_a_long_rejected_payload_is_cut_and_says_so(database: Database) -> None:
-    load(database, event(1, channel="fax", user_agent="✓" * 50_000))
-    [(payload, detail)] = rows(database, "select payload, detail from iris.rejected_events")
-    assert 65_530 < len(payload.encode()) <= 65_536
-    assert "it has 150" in detail
-
-
 def test_tenants_are_made_on_request(database: Database) -> None:
     unknown = str(uuid4())
     many = [event(number, tenant_id=unknown) for number in range(1_500)]

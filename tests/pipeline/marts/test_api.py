@@ -36,6 +36,8 @@ CORNERS: list[tuple[str | None, str | None, object, int | None, bool | None]] = 
     (None, "/", 399, 1, True),
     (None, "", 600, 2, False),
     ("DELETE", "/" + "long/" * 100, 200, 1, True),
+    # Together past what a bigint holds.
+    *[("POST", "/v1/slow", 200, 2**62, True)] * 2,
 ]
 
 

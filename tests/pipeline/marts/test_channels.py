@@ -101,8 +101,10 @@ def test_percentiles_of_a_range_are_those_of_the_range_to_one_per_cent(
     load(database, MARCH - 5 * DAY, NOW, events_per_day=1500, seed=seed)
     pipeline.refresh(now=NOW)
     start, end = (MARCH - 4 * DAY).date(), MARCH.date()
-    of_range = rendered("percentiles_of_buckets('buckets', ['tenant_id', 'channel'])", "delivery_times.sql")
-    histograms = rendered("rows_of_histograms('times')", "delivery_times.sql")
+    of_range = rendered(
+        "percentiles_of_buckets('buckets', ['tenant_id', 'channel'])", "metrics.sql", "delivery_times.sql"
+    )
+    histograms = rendered("rows_of_histograms('times')", "metrics.sql", "delivery_times.sql")
     with database.transaction() as connection:
         statements = [
             "with buckets as (select times.*, histogram.bucket, histogram.deliveries"

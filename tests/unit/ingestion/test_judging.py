@@ -44,7 +44,7 @@ USUAL: dict[str, Any] = {
     "is_machine": False,
 }
 UUIDS = [str(UUID(int=7)), str(UUID(int=7)).upper(), UUID(int=7).hex, "no uuid", "11111111-2222-4333-8444-55555555555g"]
-NAMES = ["SMS", " email ", "voice", "fax", "  ", "twilio", "Sendgrid\x00"]
+NAMES = ["p" * 255, "p" * 256, "SMS", " email ", "voice", "fax", "  ", "twilio", "Sendgrid\x00"]
 OBJECTS: list[Any] = [
     {},
     {"a": 5.0},

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from iris_pipelines.ingestion.files.errors import UnreadableFile
 from iris_pipelines.ingestion.files.formats import RecordFile
 from iris_pipelines.ingestion.judging import judge_batch
-from iris_pipelines.ingestion.records import Malformed
+from iris_pipelines.ingestion.records import MAX_RECORD_BYTES, Malformed
 
 ONE = {"tenant_id": "t", "event_type": "message.sent", "timestamp": "2026-11-02T10:00:00Z"}
 OTHERS = [{**ONE, "event_type": f"message.sent{number}"} for number in range(5)]
@@ -175,7 +175,9 @@ EVENT = st.fixed_dictionaries(
         "success": st.booleans(),
         "error_code": st.sampled_from(["404", "E-1"]),
         "error_message": st.text("ab \"',;\né", min_size=1),
-        "event_data": st.fixed_dictionaries({"url": st.text('ab"/?é', min_size=1)}, optional={"n": st.integers(0, 9)}),
+        "event_data": st.fixed_dictionaries(
+            {"url": st.text('ab"/?é', min_size=1)}, optional={"n": st.integers(0, 9), "ref": st.none()}
+        ),
         "geo_location": st.just({"city": "Zürich", "lat": 47.5}),
         "is_first": st.booleans(),
         "note": st.text("xy,\n", min_size=1),
@@ -198,3 +200,19 @@ def test_events_without_an_id_get_the_same_one_from_every_format(events: list[di
             ids[suffix] = [value for each in judged for value in each.events["id"].to_pylist()]
     assert len(ids["ndjson"]) == len(events)
     assert [suffix for suffix, found in ids.items() if found != ids["ndjson"]] == []
+
+
+def test_an_event_of_64_kib_is_accepted_from_every_format_and_a_larger_one_from_none() -> None:
+    event: dict[str, Any] = {**ONE, "tenant_id": "9c4fb7e0-7d0f-4f7e-8c33-1a4e1f5b7a10", "event_data": {"text": ""}}
+    # Written as CSV, each of these characters takes twice the room.
+    quotes = (MAX_RECORD_BYTES - len(json.dumps(event))) // 2
+    for size, reasons in ((MAX_RECORD_BYTES, []), (MAX_RECORD_BYTES + 30, ["too_large"])):
+        event["event_data"]["text"] = '"' * quotes
+        event["event_data"]["text"] += "x" * (size - len(json.dumps(event)))
+        for suffix, write in WRITERS.items():
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, f"event.{suffix}")
+                path.write_bytes(write([event]))
+                (batch,) = RecordFile(path, path.name)
+            judged = judge_batch(batch, now=NOW, history_start=date(2020, 1, 1))
+            assert (suffix, [rejection.reason for _, rejection in judged.rejections]) == (suffix, reasons)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from iris_pipelines.ingestion.files.batches import BATCH_RECORDS
 from iris_pipelines.ingestion.files.json_lines import read_json_lines
 from iris_pipelines.ingestion.files.lines import PIECE_RECORDS, READ_BYTES
-from iris_pipelines.ingestion.records import MAX_RECORD_BYTES, Malformed, numbered_records
+from iris_pipelines.ingestion.records import KEPT_BYTES, MAX_RECORD_BYTES, Malformed, numbered_records
 
 ReadNumbered = Callable[[str, str | bytes], dict[int, dict[str, Any] | Malformed]]
 
@@ -58,7 +58,7 @@ def test_a_nul_byte_is_written_as_an_escape_because_no_database_text_can_hold_it
 
 
 @pytest.mark.parametrize("size", [MAX_RECORD_BYTES + 1, READ_BYTES - 1, READ_BYTES, 3 * READ_BYTES + 7])
-def test_a_line_over_64_kib_is_too_large_and_only_its_beginning_is_kept(read_numbered: ReadNumbered, size: int) -> None:
+def test_a_line_over_64_kib_is_too_large_and_kept_whole(read_numbered: ReadNumbered, size: int) -> None:
     long = '{"a": "' + "x" * (size - 9) + '"}'
     records = read_numbered("events.ndjson", f'{{"a": 1}}\n{long}\n{{"a": 3}}\n{long}')
 
@@ -68,7 +68,7 @@ def test_a_line_over_64_kib_is_too_large_and_only_its_beginning_is_kept(read_num
         record = records[line]
         assert isinstance(record, Malformed)
         assert record.reason == "too_large"
-        assert record.payload == long[:MAX_RECORD_BYTES]
+        assert record.payload == long
         assert f"{size:,} bytes" in record.detail
 
 
@@ -88,7 +88,9 @@ def test_a_line_of_a_gigabyte_is_never_held() -> None:
 
     assert isinstance(record, Malformed)
     assert f"{1024 * READ_BYTES:,} bytes" in record.detail
-    assert peak < 8 * READ_BYTES
+    assert record.detail.endswith(f"the first {KEPT_BYTES:,} are kept")
+    assert len(record.payload) == KEPT_BYTES
+    assert peak < 8 * KEPT_BYTES
 
 
 def test_batches_are_bounded_by_records_and_by_bytes() -> None:
