@@ -69,9 +69,9 @@
     {{ rate('messages_opened', 'messages_delivered') }} as open_rate,
     {{ rate('messages_clicked', 'messages_opened') }} as click_rate,
     round(mean_ms)::bigint as avg_delivery_time_ms,
-    round(percentiles_ms[1]::numeric)::bigint as p50_delivery_time_ms,
-    round(percentiles_ms[2]::numeric)::bigint as p95_delivery_time_ms,
-    round(percentiles_ms[3]::numeric)::bigint as p99_delivery_time_ms,
+    {{ whole_ms('percentiles_ms[1]') }} as p50_delivery_time_ms,
+    {{ whole_ms('percentiles_ms[2]') }} as p95_delivery_time_ms,
+    {{ whole_ms('percentiles_ms[3]') }} as p99_delivery_time_ms,
     total_cost,
     avg_cost_per_message,
     now() as computed_at

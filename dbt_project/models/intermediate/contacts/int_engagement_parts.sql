@@ -38,6 +38,7 @@ in_reach as (
     where
         (select basis.is_kept and not basis.is_day_before from basis)
         and points.date between {{ first_day(range) }} - 89 and {{ last_day(range) }}
+        and points.is_active
 
 ),
 
@@ -64,6 +65,7 @@ days_that_differ as (
     where
         (select basis.is_day_before from basis)
         and date in ({{ first_day(range) }}, {{ first_day(range) }} - 81, {{ first_day(range) }} - 90)
+        and is_active
 
 ),
 

@@ -21,7 +21,7 @@ counted as (
         sum(requests - successful_requests)::bigint as failed_requests,
         sum(client_errors)::bigint as client_errors,
         sum(server_errors)::bigint as server_errors,
-        sum(requests * response_time_ms) / sum(requests) filter (where response_time_ms is not null) as mean_ms
+        sum(requests::numeric * response_time_ms) / sum(requests) filter (where response_time_ms is not null) as mean_ms
 
     from requests
     group by tenant_id, date, endpoint, method
@@ -58,7 +58,7 @@ final as (
         counted.client_errors,
         counted.server_errors,
         round(counted.mean_ms)::bigint as avg_response_time_ms,
-        round(timed.p95_ms::numeric)::bigint as p95_response_time_ms,
+        {{ whole_ms('timed.p95_ms') }} as p95_response_time_ms,
         {{ rate('counted.failed_requests', 'counted.total_requests') }} as error_rate,
         now() as computed_at
 
