@@ -24,8 +24,8 @@ class Measures:
     total_cost: Decimal | None = None
     delivery_times: int = 0
     """Deliveries that carry a time."""
-    delivery_ms: int = 0
-    """The sum of these times."""
+    delivery_ms: Decimal = Decimal(0)
+    """The sum of these times, which may be more than any one of them can be."""
     p95_delivery_ms: Decimal | None = None
     api_requests: int = 0
     api_failures: int = 0
@@ -100,7 +100,7 @@ def observe(metric: Watchable, measures: Measures) -> Observation:
         case Cost():
             return Observation(measures.total_cost, measures.messages_sent)
         case MeanTime():
-            mean = Decimal(measures.delivery_ms) / measures.delivery_times if measures.delivery_times else None
+            mean = measures.delivery_ms / measures.delivery_times if measures.delivery_times else None
             return Observation(_whole(mean), measures.delivery_times)
         case PercentileTime():
             return Observation(_whole(measures.p95_delivery_ms), measures.delivery_times)

@@ -14,3 +14,13 @@ where
     consumer in (
         'analytics_intermediate.int_contact_points_daily', 'analytics_intermediate.int_engagement_parts'
     );
+
+create view iris.enabled_alert_rules as
+select checked.*
+from iris.alert_rules as rules
+inner join iris.checked_alert_rules as checked
+    on
+        rules.tenant_id = checked.tenant_id
+        and rules.id = checked.rule_id
+where rules.enabled;
+comment on view iris.enabled_alert_rules is 'What the enabled rules ask, as they were read last.';

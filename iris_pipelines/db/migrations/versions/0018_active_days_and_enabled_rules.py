@@ -1,4 +1,4 @@
-"""Days without a messaging event make no row in engagement_scores."""
+"""Days without a messaging event make no row in engagement_scores; what enabled alert rules ask is a view."""
 
 from iris_pipelines.db.migrations import run_script
 
@@ -7,5 +7,5 @@ down_revision = "0016"
 
 
 def upgrade() -> None:
-    """Have the facts of contacts computed anew."""
-    run_script("0018_active_days")
+    """Have the facts of contacts computed anew, and make the view."""
+    run_script("0018_active_days_and_enabled_rules")
