@@ -136,8 +136,8 @@ MESSAGE_EVENTS = Source(
         "channel": _CHANNEL,
         "provider": _PROVIDER,
         "campaign": _CAMPAIGN,
-        "country": "coalesce(s.geo_location ->> 'country', 'unknown')",
-        "error_code": "coalesce(s.error_code, 'none')",
+        "country": "coalesce(nullif(s.geo_location ->> 'country', ''), 'unknown')",
+        "error_code": "coalesce(nullif(s.error_code, ''), 'none')",
     },
     measures={
         **_EVENT_COUNTS,

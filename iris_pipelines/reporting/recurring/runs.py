@@ -124,7 +124,7 @@ def _look_at(db: Database, claim: _Claim, now: datetime) -> DueReport:
         )
     notes = (
         [
-            f"{unfinished} hours of this period were still being rebuilt when this report had to go out: "
+            f"{_hours(unfinished)} of this period still had to be rebuilt when this report had to go out: "
             "their figures were counted from the event log, and events that arrive later are not in it."
         ]
         if unfinished
@@ -200,3 +200,7 @@ def _unfinished_hours(connection: Connection, period: Period, occurs_at: datetim
     start = floor(period.window.start, HOUR)
     built = built_consumers(connection)
     return int(queries().unfinished_report_hours(connection, names=built, range_start=start, range_end=end))
+
+
+def _hours(number: int) -> str:
+    return "1 hour" if number == 1 else f"{number:,} hours"
