@@ -26,18 +26,19 @@ _TYPES = {
 _NODES = {
     *("A_ArrayExpr", "A_Const", "A_Expr", "A_Indirection", "A_Indices", "Alias", "BoolExpr", "Boolean", "CaseExpr"),
     *("BooleanTest", "CaseWhen", "CoalesceExpr", "CollateClause", "ColumnRef", "CommonTableExpr", "Float", "FuncCall"),
+    *("Integer", "JoinExpr", "MinMaxExpr", "NullTest", "ParamRef", "RangeFunction", "RangeSubselect", "RangeVar"),
     *(
-        "Integer",
-        "JoinExpr",
-        "MinMaxExpr",
-        "NullTest",
-        "ParamRef",
-        "RangeFunction",
-        "RangeSubselect",
-        "RangeVar",
         "RawStmt",
+        "ResTarget",
+        "SelectStmt",
+        "SortBy",
+        "String",
+        "SubLink",
+        "TypeCast",
+        "TypeName",
+        "WindowDef",
+        "WithClause",
     ),
-    *("ResTarget", "SelectStmt", "SortBy", "String", "SubLink", "TypeCast", "TypeName", "WindowDef", "WithClause"),
 }
 
 

@@ -105,7 +105,7 @@ def _look_at(db: Database, claim: _Claim, now: datetime) -> DueReport:
         # After downtime everything is late: time to wait counts from when the occurrence was first seen.
         deadline = max(claim.occurs_at, claim.planned_at) + claim.report.deadline
         if unfinished and now < deadline:
-            reason = f"waits for {unfinished} hours of its period to be rebuilt, until {deadline:%Y-%m-%d %H:%M} UTC"
+            reason = f"waits for {_hours(unfinished)} of its period to be rebuilt, until {deadline:%Y-%m-%d %H:%M} UTC"
             queries().postpone_occurrence(
                 connection,
                 report_id=claim.report.id,

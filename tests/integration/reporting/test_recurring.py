@@ -163,7 +163,7 @@ def test_a_report_waits_until_its_period_is_complete(tenant: Database) -> None:
     note_stale(tenant, datetime(2026, 3, 26, 22, tzinfo=UTC))
     (waiting,) = looked(tenant, MORNING)
     assert waiting.outcome is Outcome.WAITING
-    assert "waits for 1 hours of its period to be rebuilt" in waiting.reason
+    assert "waits for 1 hour of its period to be rebuilt" in waiting.reason
     assert looked(tenant, MORNING + MINUTE) == []
     rebuilt(tenant)
     (made,) = looked(tenant, MORNING + 5 * MINUTE)
