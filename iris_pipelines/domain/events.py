@@ -67,6 +67,7 @@ KNOWN_FIELDS = frozenset(FIELDS)
 
 MAX_BYTES = 64 * 1024
 MAX_TYPE_LENGTH = 50
+MAX_PROVIDER_LENGTH = 100
 # What the JSON encoder can write, less the event around the value.
 MAX_DEPTH = 250
 MAX_AHEAD = timedelta(hours=24)
@@ -302,6 +303,14 @@ def _read_name(name: str, value: object) -> str | None:
     return _read_text(name, value).strip().lower() or None
 
 
+def _read_provider(name: str, value: object) -> str | None:
+    """Rollups have it in their keys, which an index holds to some length."""
+    provider = _read_name(name, value)
+    if provider is not None and len(provider) > MAX_PROVIDER_LENGTH:
+        _invalid(name, value, f"expected a name of at most {MAX_PROVIDER_LENGTH} characters")
+    return provider
+
+
 def _read_code(name: str, value: object) -> str:
     """A provider's error code: many are numbers, in some formats written as such."""
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value == int(value):
@@ -427,7 +436,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "campaign_id": _read_uuid,
     "contact_id": _read_uuid,
     "channel": _read_name,
-    "provider": _read_name,
+    "provider": _read_provider,
     "event_data": _read_object,
     "ip_address": _read_ip_address,
     "user_agent": _read_text,
