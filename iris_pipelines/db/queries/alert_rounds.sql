@@ -457,7 +457,7 @@ valued as (
             when 'rate'
                 then (20000 * measured.numerator + measured.denominator) / nullif(2 * measured.denominator, 0) * 0.01
             when 'mean' then round(measured.total / nullif(measured.denominator, 0))
-            when 'cost' then measured.total
+            when 'cost' then nullif(measured.total, 'NaN')
             when 'percentile' then nullif(measured.denominator, 0)
             else measured.numerator
         end as value,

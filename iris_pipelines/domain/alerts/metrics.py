@@ -98,7 +98,10 @@ def observe(metric: Watchable, measures: Measures) -> Observation:
             count = getattr(measures, metric.name)
             return Observation(Decimal(count), count)
         case Cost():
-            return Observation(measures.total_cost, measures.messages_sent)
+            # With an event among them that costs NaN, costs add up to no amount.
+            total = measures.total_cost
+            known = total is not None and total.is_finite()
+            return Observation(total if known else None, measures.messages_sent)
         case MeanTime():
             mean = measures.delivery_ms / measures.delivery_times if measures.delivery_times else None
             return Observation(_whole(mean), measures.delivery_times)
