@@ -1,23 +1,27 @@
 {# Histograms of delivery times: percentiles do not add up over days, buckets do.
 
    Below 128 ms each millisecond has its own bucket, above they grow by 2 % each, as in DDSketch (Masson et al. 2019):
-   the time that stands for a bucket is never more than 1 % from any time in it. #}
+   the time that stands for a bucket is never more than 1 % from any time in it. Times below zero, of clocks that do not
+   agree, mirror those above: no time is without a bucket. #}
 
 
-{# The bucket of a time in whole milliseconds; one below zero, by clocks that differ, has that of zero. #}
+{# The bucket of a time in whole milliseconds. #}
 {% macro delivery_time_bucket(milliseconds) -%}
     (case
-        when {{ milliseconds }} < 128 then greatest({{ milliseconds }}, 0)
-        else 128 + floor(ln({{ milliseconds }} / 128.0::float8) / ln(1.02::float8))
+        when {{ milliseconds }} >= 128 then 128 + floor(ln({{ milliseconds }} / 128.0::float8) / ln(1.02::float8))
+        when {{ milliseconds }} > -128 then {{ milliseconds }}
+        else -128 - floor(ln({{ milliseconds }} / -128.0::float8) / ln(1.02::float8))
     end)::integer
 {%- endmacro %}
 
 
-{# The time in milliseconds that stands for a bucket: the harmonic mean of its ends. #}
+{# The time in milliseconds that stands for a bucket: the harmonic mean of its ends, within what a bigint holds. #}
 {% macro bucket_time(bucket) -%}
     (case
-        when {{ bucket }} < 128 then {{ bucket }}::float8
-        else 128 * power(1.02::float8, {{ bucket }} - 128) * 2 * 1.02 / 2.02
+        when abs({{ bucket }}) < 128 then {{ bucket }}::float8
+        else sign({{ bucket }}) * least(
+            128 * power(1.02::float8, abs({{ bucket }}) - 128) * 2 * 1.02 / 2.02, 9223372036854774784
+        )
     end)
 {%- endmacro %}
 

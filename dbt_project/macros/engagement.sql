@@ -32,9 +32,9 @@
 {%- endmacro %}
 
 
-{# One row per contact and date with at least one event in the 90 days up to it: what its events are worth, by type.
-   `weighed` is a relation of int_contact_points_daily's rows, each with its `as_of_date`. With the state from which
-   engagement_parts_of_next_day goes on: what each part loses until the next day, and the days. #}
+{# One row per contact and date with at least one messaging event in the 90 days up to it: what its events are worth, by
+   type. `weighed` is a relation of int_contact_points_daily's active rows, each with its `as_of_date`. With the state from
+   which engagement_parts_of_next_day goes on: what each part loses until the next day, and the days. #}
 {% macro engagement_parts(weighed, with_state=false) -%}
     select
         tenant_id,
@@ -229,6 +229,7 @@
                 select points.*, as_of as as_of_date from ' ~ ref('int_contact_points_daily') ~ ' as points
                 where
                     points.date between as_of - 89 and as_of
+                    and points.is_active
                     and (of_tenant is null or points.tenant_id = of_tenant)
                     and (of_contact is null or points.contact_id = of_contact)
             )') }}

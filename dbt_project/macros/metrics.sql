@@ -7,11 +7,14 @@
 {%- endmacro %}
 
 
-{# A time in whole milliseconds, rounded half away from zero. A double next to the largest bigint is rounded past it. #}
+{# A time in whole milliseconds, rounded half away from zero. In double precision, the longest times that a bigint holds
+   read as more than it does. #}
 {% macro whole_ms(milliseconds) -%}
     case
-        when {{ milliseconds }} < 9223372036854775807 then round({{ milliseconds }}::numeric)::bigint
-        when {{ milliseconds }} is not null then 9223372036854775807
+        when {{ milliseconds }}::numeric between -9223372036854775808 and 9223372036854775807
+            then round({{ milliseconds }}::numeric)::bigint
+        when {{ milliseconds }} > 0 then 9223372036854775807
+        when {{ milliseconds }} < 0 then -9223372036854775808
     end
 {%- endmacro %}
 

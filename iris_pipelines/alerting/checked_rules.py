@@ -70,14 +70,14 @@ def _time_limit(condition: Condition) -> int | None:
 
 
 def _quotient(metric: Metric) -> tuple[str, str, str]:
-    """How a metric comes from two measures; the second is its volume."""
+    """How a metric comes from two measures; the second is its volume. Sums of costs and times stand beside them."""
     match metric:
         case Rate():
             return "rate", metric.numerator, metric.denominator
         case Cost():
             return "cost", "messages_sent", "messages_sent"
         case MeanTime():
-            return "mean", "delivery_ms", "delivery_times"
+            return "mean", "delivery_times", "delivery_times"
         case PercentileTime():
             return "percentile", "delivery_times", "delivery_times"
     return "count", metric.name, metric.name

@@ -26,7 +26,6 @@ _MEASURES = (
     "messages_bounced",
     "messages_complained",
     "delivery_times",
-    "delivery_ms",
     "api_requests",
     "api_failures",
 )

@@ -306,9 +306,10 @@ def _read_name(name: str, value: object) -> str | None:
 
 
 def _read_provider(name: str, value: object) -> str | None:
+    """Rollups have it in their keys, which an index holds to some length."""
     provider = _read_name(name, value)
     if provider is not None and len(provider) > MAX_PROVIDER_LENGTH:
-        _invalid(name, value, f"expected at most {MAX_PROVIDER_LENGTH} characters")
+        _invalid(name, value, f"expected a name of at most {MAX_PROVIDER_LENGTH} characters")
     return provider
 
 

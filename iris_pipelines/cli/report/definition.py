@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import time
+from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -17,28 +19,14 @@ from iris_pipelines.domain.errors import IrisError
 from iris_pipelines.domain.reports.definition import Format, InvalidDefinition, ReportDefinition, read_definition
 from iris_pipelines.domain.reports.schedules import LAST_DAY, Cadence, InvalidSchedule, Schedule
 from iris_pipelines.domain.reports.subjects import REPORT_METRICS
-from iris_pipelines.domain.reports.templates import template
+from iris_pipelines.domain.reports.templates import template as template_of
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # Longest first: `>=` is not `>`.
 _FILTER = re.compile(r"\s*(\w+)\s*(not in\b|between\b|contains\b|in\b|!=|<=|>=|=|<|>)\s*(.+?)\s*\Z", re.IGNORECASE)
 
 Tenant = Annotated[str | None, typer.Option(help="Its id or its name; not needed if there is only one.")]
-Template = Annotated[str | None, typer.Option(help="Begin with a template: `iris report templates` lists them.")]
-File = Annotated[
-    Path | None, typer.Option("--definition", exists=True, dir_okay=False, help="Begin with a JSON document.")
-]
-Name = Annotated[str | None, typer.Option(help="What the report is called.")]
-Metrics = Annotated[str | None, typer.Option(help="Separated by commas: messages_sent,delivery_rate.")]
-Dimensions = Annotated[str | None, typer.Option(help="Separated by commas: date,channel; an empty one for totals.")]
-Range = Annotated[str | None, typer.Option("--range", help="last_7_days, previous_month, this_week, today, ...")]
-Start = Annotated[str | None, typer.Option("--from", help="First day, or instant with offset.")]
-End = Annotated[str | None, typer.Option("--to", help="The day after the last, or an instant.")]
-Filters = Annotated[list[str] | None, typer.Option("--filter", help="'channel = sms', 'provider in twilio,telnyx'.")]
-Sort = Annotated[str | None, typer.Option("--order", help="Columns separated by commas; -messages_sent for the most.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most so many rows.")]
-TimeZone = Annotated[str | None, typer.Option("--timezone", help="IANA name; the tenant's by default.")]
-FileFormat = Annotated[Format | None, typer.Option("--format", help="What to write.")]
+Command = Callable[..., None]
 
 
 class TenantNotChosen(IrisError):
@@ -47,30 +35,44 @@ class TenantNotChosen(IrisError):
 
 def definition_from(
     *,
-    template_name: str | None,
-    file: Path | None,
-    filters: Sequence[str] | None,
-    start: str | None,
-    end: str | None,
-    **options: Any,
+    template: Annotated[str | None, typer.Option(help="Begin with one: `iris report templates` lists them.")] = None,
+    definition: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Begin with a JSON document.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What the report is called.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Separated by commas: messages_sent,delivery_rate.")] = None,
+    dimensions: Annotated[
+        str | None, typer.Option(help="Separated by commas: date,channel; an empty one for totals.")
+    ] = None,
+    date_range: Annotated[
+        str | None, typer.Option("--range", help="last_7_days, previous_month, this_week, today, ...")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="First day, or instant with offset.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="The day after the last, or an instant.")] = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", help="'channel = sms', 'provider in twilio,telnyx'.")
+    ] = None,
+    order: Annotated[str | None, typer.Option(help="Columns separated by commas; -messages_sent for the most.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="IANA name; the tenant's by default.")] = None,
+    file_format: Annotated[Format | None, typer.Option("--format", help="What to write.")] = None,
 ) -> ReportDefinition:
     """The definition that options describe; raises InvalidDefinition."""
-    if template_name is not None and file is not None:
-        raise InvalidDefinition("give a template or a definition, not both")
-    document: dict[str, Any] = {"name": "Report"}
-    if template_name is not None:
-        document = template(template_name).model_dump(mode="json")
-    elif file is not None:
-        try:
-            document = json.loads(file.read_bytes())
-        except ValueError as error:
-            raise InvalidDefinition(f"{file} is no JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise InvalidDefinition(f"{file} holds no JSON object")
-    document |= {name: value for name, value in options.items() if value is not None}
-    for name in ("metrics", "dimensions", "order"):
-        if isinstance(document.get(name), str):
-            document[name] = [each.strip() for each in document[name].split(",") if each.strip()]
+    document = _begun_with(template, definition)
+    options = {
+        "name": name,
+        "metrics": metrics,
+        "dimensions": dimensions,
+        "date_range": date_range,
+        "order": order,
+        "limit": limit,
+        "timezone": timezone,
+        "format": file_format,
+    }
+    document |= {field: value for field, value in options.items() if value is not None}
+    for field in ("metrics", "dimensions", "order"):
+        if isinstance(document.get(field), str):
+            document[field] = [each.strip() for each in document[field].split(",") if each.strip()]
     if start is not None or end is not None:
         document["date_range"] = {"start": start, "end": end}
     if filters:
@@ -78,6 +80,45 @@ def definition_from(
     if "date_range" not in document:
         raise InvalidDefinition("which time? give --range, or --from and --to")
     return read_definition(document)
+
+
+def described_by_options(*, without: Sequence[str] = ()) -> Callable[[Command], Command]:
+    """Give a command the options of `definition_from`; what they describe is its argument `wanted`."""
+    options = [
+        option for name, option in signature(definition_from, eval_str=True).parameters.items() if name not in without
+    ]
+
+    def decorate(command: Command) -> Command:
+        own = signature(command, eval_str=True)
+        parameters = [*options, *(each for name, each in own.parameters.items() if name != "wanted")]
+
+        @wraps(command)
+        def described(**given: Any) -> None:
+            asked = {option.name: given.pop(option.name) for option in options}
+            command(wanted=definition_from(**asked), **given)
+
+        # What Typer makes the command line from.
+        described.__dict__["__signature__"] = own.replace(parameters=parameters)
+        described.__annotations__ = {each.name: each.annotation for each in parameters}
+        return described
+
+    return decorate
+
+
+def _begun_with(template_name: str | None, file: Path | None) -> dict[str, Any]:
+    if template_name is not None and file is not None:
+        raise InvalidDefinition("give a template or a definition, not both")
+    if template_name is not None:
+        return template_of(template_name).model_dump(mode="json")
+    if file is None:
+        return {"name": "Report"}
+    try:
+        document = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise InvalidDefinition(f"{file} is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidDefinition(f"{file} holds no JSON object")
+    return document
 
 
 def parsed_filter(text: str) -> dict[str, Any]:
@@ -137,7 +178,7 @@ def schedule_from(every: Cadence, on: str | None, at: str) -> Schedule:
     return Schedule(every, local, weekday, month_day)
 
 
-def described(schedule: Schedule) -> str:
+def in_words(schedule: Schedule) -> str:
     """A schedule in words."""
     at = f"{schedule.at:%H:%M}"
     if schedule.weekday is not None:

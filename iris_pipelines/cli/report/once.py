@@ -10,33 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iris_pipelines.cli.console import fail, open_database, print_json, progress, read_settings, stderr, stdout
-from iris_pipelines.cli.report import definition as options
+from iris_pipelines.cli.report.definition import Tenant, chosen_tenant, described_by_options
 from iris_pipelines.cli.report.tables import print_table
-from iris_pipelines.domain.reports.definition import Format
+from iris_pipelines.domain.reports.definition import Format, ReportDefinition
 
 if TYPE_CHECKING:
-    from iris_pipelines.domain.reports.definition import ReportDefinition
     from iris_pipelines.reporting.making import MadeReport
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
+@described_by_options()
 def run(
     *,
-    tenant: options.Tenant = None,
-    template: options.Template = None,
-    definition: options.File = None,
-    name: options.Name = None,
-    metrics: options.Metrics = None,
-    dimensions: options.Dimensions = None,
-    date_range: options.Range = None,
-    start: options.Start = None,
-    end: options.End = None,
-    filters: options.Filters = None,
-    order: options.Sort = None,
-    limit: options.Limit = None,
-    timezone: options.TimeZone = None,
-    file_format: options.FileFormat = None,
+    wanted: ReportDefinition,
+    tenant: Tenant = None,
     out: Annotated[
         Path | None, typer.Option(help="File or folder to write to; `-` for standard output (CSV and JSON).")
     ] = None,
@@ -44,21 +32,6 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Make a report now and write it to a file."""
-    wanted = options.definition_from(
-        template_name=template,
-        file=definition,
-        filters=filters,
-        start=start,
-        end=end,
-        name=name,
-        metrics=metrics,
-        dimensions=dimensions,
-        date_range=date_range,
-        order=order,
-        limit=limit,
-        timezone=timezone,
-        format=file_format,
-    )
     if str(out) == "-":
         _print_report(wanted, tenant, bom=bom)
         return
@@ -83,21 +56,11 @@ def run(
         stderr.print(f"note: {note}")
 
 
+@described_by_options(without=["file_format"])
 def preview(
     *,
-    tenant: options.Tenant = None,
-    template: options.Template = None,
-    definition: options.File = None,
-    name: options.Name = None,
-    metrics: options.Metrics = None,
-    dimensions: options.Dimensions = None,
-    date_range: options.Range = None,
-    start: options.Start = None,
-    end: options.End = None,
-    filters: options.Filters = None,
-    order: options.Sort = None,
-    limit: options.Limit = None,
-    timezone: options.TimeZone = None,
+    wanted: ReportDefinition,
+    tenant: Tenant = None,
     rows: Annotated[int, typer.Option(min=1, max=1000, help="How many rows to show.")] = 20,
     show_sql: Annotated[bool, typer.Option("--sql", help="Show the statement too.")] = False,
     as_json: AsJson = False,
@@ -105,24 +68,8 @@ def preview(
     """Show the first rows of a report, and what it is answered from; nothing is written."""
     from iris_pipelines.reporting.previews import preview_report
 
-    wanted = options.definition_from(
-        template_name=template,
-        file=definition,
-        filters=filters,
-        start=start,
-        end=end,
-        name=name,
-        metrics=metrics,
-        dimensions=dimensions,
-        date_range=date_range,
-        order=order,
-        limit=limit,
-        timezone=timezone,
-    )
     with open_database(read_settings()) as database:
-        seen = preview_report(
-            database, options.chosen_tenant(database, tenant), wanted, now=datetime.now(UTC), rows=rows
-        )
+        seen = preview_report(database, chosen_tenant(database, tenant), wanted, now=datetime.now(UTC), rows=rows)
     names = [column.name for column in seen.columns]
     if as_json:
         print_json(
@@ -168,7 +115,7 @@ def _make(wanted: ReportDefinition, tenant: str | None, out: Path | None, *, bom
 
     now = datetime.now(UTC)
     with open_database(read_settings()) as database:
-        tenant_id = options.chosen_tenant(database, tenant)
+        tenant_id = chosen_tenant(database, tenant)
         with database.transaction() as connection:
             whose = read_tenant(connection, tenant_id)
         period = period_of(wanted, timezone=whose.timezone, today=local_day(wanted, whose, now))

@@ -11,59 +11,42 @@ from uuid import UUID
 import typer
 
 from iris_pipelines.cli.console import fail, open_database, print_json, read_settings, stderr, stdout
-from iris_pipelines.cli.report import definition as options
+from iris_pipelines.cli.report.definition import (
+    Tenant,
+    chosen_tenant,
+    described_by_options,
+    in_words,
+    schedule_from,
+)
 from iris_pipelines.cli.report.tables import print_rows
+from iris_pipelines.domain.reports.definition import ReportDefinition
 from iris_pipelines.domain.reports.schedules import Cadence
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 ReportId = Annotated[UUID, typer.Argument(help="As `iris report list` shows it.")]
 
 
+@described_by_options(without=["start", "end"])
 def schedule(
     *,
+    wanted: ReportDefinition,
     every: Annotated[Cadence, typer.Option(help="How often.")],
     to: Annotated[list[str], typer.Option("--recipient", help="Who gets it by email; several are possible.")],
     on: Annotated[str | None, typer.Option(help="Weekly: monday ... sunday. Monthly: 1 ... 31, or last.")] = None,
     at: Annotated[str, typer.Option(help="Local time.")] = "08:00",
     deadline: Annotated[int, typer.Option(min=0, help="Minutes to wait for a complete period.")] = 120,
-    tenant: options.Tenant = None,
-    template: options.Template = None,
-    definition: options.File = None,
-    name: options.Name = None,
-    metrics: options.Metrics = None,
-    dimensions: options.Dimensions = None,
-    date_range: options.Range = None,
-    filters: options.Filters = None,
-    order: options.Sort = None,
-    limit: options.Limit = None,
-    timezone: options.TimeZone = None,
-    file_format: options.FileFormat = None,
+    tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a report again and again, and mail it."""
     from iris_pipelines.reporting.recurring.schedules import schedule_report
 
-    wanted = options.definition_from(
-        template_name=template,
-        file=definition,
-        filters=filters,
-        start=None,
-        end=None,
-        name=name,
-        metrics=metrics,
-        dimensions=dimensions,
-        date_range=date_range,
-        order=order,
-        limit=limit,
-        timezone=timezone,
-        format=file_format,
-    )
-    when = options.schedule_from(every, on, at)
+    when = schedule_from(every, on, at)
     settings = read_settings()
     with open_database(settings) as database:
         report_id = schedule_report(
             database,
-            options.chosen_tenant(database, tenant),
+            chosen_tenant(database, tenant),
             wanted,
             when,
             to,
@@ -71,24 +54,24 @@ def schedule(
             deadline=timedelta(minutes=deadline),
         )
     if as_json:
-        print_json({"id": report_id, "schedule": options.described(when), "recipients": to})
+        print_json({"id": report_id, "schedule": in_words(when), "recipients": to})
     else:
         typer.echo(str(report_id))
     if settings.smtp_url is None:
         stderr.print("note: IRIS_SMTP_URL is not set: reports will be made, and mailed once it is")
 
 
-def list_reports(tenant: options.Tenant = None, as_json: AsJson = False) -> None:
+def list_reports(tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Recurring reports."""
     from iris_pipelines.reporting.recurring.schedules import scheduled_reports
 
     with open_database(read_settings()) as database:
-        found = scheduled_reports(database, None if tenant is None else options.chosen_tenant(database, tenant))
+        found = scheduled_reports(database, None if tenant is None else chosen_tenant(database, tenant))
     rows: list[dict[str, object]] = [
         {
             "id": each.id,
             "name": each.name,
-            "schedule": options.described(each.schedule),
+            "schedule": in_words(each.schedule),
             "format": each.definition.format,
             "range": each.definition.date_range,
             "recipients": list(each.recipients),
@@ -101,7 +84,7 @@ def list_reports(tenant: options.Tenant = None, as_json: AsJson = False) -> None
 
 def history(
     report_id: Annotated[UUID | None, typer.Argument(help="One recurring report; all runs by default.")] = None,
-    tenant: options.Tenant = None,
+    tenant: Tenant = None,
     most: Annotated[int, typer.Option("--last", min=1, max=10_000, help="How many runs.")] = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -109,7 +92,7 @@ def history(
     from iris_pipelines.reporting.history import report_history
 
     with open_database(read_settings()) as database:
-        found = report_history(database, options.chosen_tenant(database, tenant), report_id, most=most)
+        found = report_history(database, chosen_tenant(database, tenant), report_id, most=most)
     if as_json:
         print_json([asdict(each) for each in found])
         return
@@ -131,25 +114,25 @@ def history(
 
 def fetch_file(
     run_id: Annotated[UUID, typer.Argument(help="A run, as `iris report history` shows it.")],
-    tenant: options.Tenant = None,
+    tenant: Tenant = None,
     out: Annotated[Path, typer.Option(help="Folder to write to.", file_okay=False)] = Path(),
 ) -> None:
     """Write the file of a recurring report's run to a folder."""
     from iris_pipelines.reporting.history import read_file
 
     with open_database(read_settings()) as database:
-        name, content = read_file(database, options.chosen_tenant(database, tenant), run_id)
+        name, content = read_file(database, chosen_tenant(database, tenant), run_id)
     out.mkdir(parents=True, exist_ok=True)
     (out / name).write_bytes(content)
     stdout.print(str(out / name))
 
 
-def stop(report_id: ReportId, tenant: options.Tenant = None) -> None:
+def stop(report_id: ReportId, tenant: Tenant = None) -> None:
     """End a recurring report."""
     from iris_pipelines.reporting.recurring.schedules import stop_report
 
     with open_database(read_settings()) as database:
-        stop_report(database, options.chosen_tenant(database, tenant), report_id)
+        stop_report(database, chosen_tenant(database, tenant), report_id)
     stdout.print("stopped")
 
 

@@ -246,7 +246,7 @@ select
     coalesce(sum(groups.messages_complained), 0)::bigint as messages_complained,
     sum(groups.total_cost) as total_cost,
     coalesce(sum(groups.delivery_times), 0)::bigint as delivery_times,
-    coalesce(sum(groups.delivery_ms), 0)::bigint as delivery_ms,
+    coalesce(sum(groups.delivery_ms), 0) as delivery_ms,
     coalesce(sum(groups.api_requests), 0)::bigint as api_requests,
     coalesce(sum(groups.api_failures), 0)::bigint as api_failures
 from scopes

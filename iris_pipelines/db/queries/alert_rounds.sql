@@ -86,44 +86,27 @@ on conflict (tenant_id, rule_id) do update set
     alerts_without_data = excluded.alerts_without_data;
 
 -- name: time_limits_of_rules()
-select distinct checked.time_limit
-from iris.alert_rules as rules
-inner join iris.checked_alert_rules as checked
-    on
-        rules.tenant_id = checked.tenant_id
-        and rules.id = checked.rule_id
-where
-    rules.enabled
-    and checked.time_limit is not null
-order by checked.time_limit;
+select distinct time_limit
+from iris.enabled_alert_rules
+where time_limit is not null
+order by time_limit;
 
 -- name: windows_of_rules()
 -- How many enabled rules there are of each source and window; those without a source cannot be evaluated.
 select
-    checked.source,
-    checked.time_window,
+    source,
+    time_window,
     count(*) as rules
-from iris.alert_rules as rules
-inner join iris.checked_alert_rules as checked
-    on
-        rules.tenant_id = checked.tenant_id
-        and rules.id = checked.rule_id
-where rules.enabled
-group by checked.source, checked.time_window;
+from iris.enabled_alert_rules
+group by source, time_window;
 
 -- name: rules_not_judged(judged)
 -- Rules that cannot be evaluated, and those of sources that are not judged below.
 select
-    rules.tenant_id,
-    rules.id
-from iris.alert_rules as rules
-inner join iris.checked_alert_rules as checked
-    on
-        rules.tenant_id = checked.tenant_id
-        and rules.id = checked.rule_id
-where
-    rules.enabled
-    and (checked.source is null or checked.source <> all(:judged::text[]));
+    tenant_id,
+    rule_id
+from iris.enabled_alert_rules
+where source is null or source <> all(:judged::text[]);
 
 -- name: rules_with_incidents()
 -- Rules that have an open incident.
@@ -175,33 +158,27 @@ select set_config('enable_indexscan', :setting, true);
 -- unless the limit lies between the two times that it is interpolated from. Then the rule stands out.
 with rules as materialized (
     select
-        rules.tenant_id,
-        rules.id,
+        enabled.tenant_id,
+        enabled.rule_id as id,
         states.state,
-        checked.kind,
-        checked.operator,
-        checked.threshold,
-        checked.channel,
-        checked.provider,
-        checked.campaign_id,
-        checked.min_volume,
-        checked.alerts_without_data,
-        array_position(:time_windows::int[], checked.time_window) as window_no,
-        array_position(:time_limits::bigint[], checked.time_limit) as limit_no,
-        array_position(:measures::text[], checked.numerator) as numerator,
-        array_position(:measures::text[], checked.denominator) as denominator
-    from iris.alert_rules as rules
-    inner join iris.checked_alert_rules as checked
-        on
-            rules.tenant_id = checked.tenant_id
-            and rules.id = checked.rule_id
+        enabled.kind,
+        enabled.operator,
+        enabled.threshold,
+        enabled.channel,
+        enabled.provider,
+        enabled.campaign_id,
+        enabled.min_volume,
+        enabled.alerts_without_data,
+        array_position(:time_windows::int[], enabled.time_window) as window_no,
+        array_position(:time_limits::bigint[], enabled.time_limit) as limit_no,
+        array_position(:measures::text[], enabled.numerator) as numerator,
+        array_position(:measures::text[], enabled.denominator) as denominator
+    from iris.enabled_alert_rules as enabled
     left join iris.alert_rule_states as states
         on
-            rules.tenant_id = states.tenant_id
-            and rules.id = states.rule_id
-    where
-        rules.enabled
-        and checked.source = :source
+            enabled.tenant_id = states.tenant_id
+            and enabled.rule_id = states.rule_id
+    where enabled.source = :source
 ),
 
 tenant_windows as materialized (
@@ -359,10 +336,10 @@ counted as materialized (
             count(*) filter (where sorted.kind = 6),
             count(*) filter (where sorted.kind = 7),
             count(sorted.duration_ms) filter (where sorted.kind = 2),
-            sum(sorted.duration_ms) filter (where sorted.kind = 2)::bigint,
             count(*) filter (where sorted.kind = 8),
             count(*) filter (where sorted.kind = 8 and sorted.success is not true)
         ] as measures,
+        sum(sorted.duration_ms) filter (where sorted.kind = 2) as delivery_ms,
         sum(sorted.cost) filter (where sorted.kind is distinct from 8) as total_cost
     from sorted
     group by
@@ -424,6 +401,7 @@ cells as (
         counted.campaign_id,
         counted.limits_reached,
         counted.measures,
+        counted.delivery_ms,
         counted.total_cost
     from counted
     inner join spans on counted.span_no = spans.span_no
@@ -437,6 +415,7 @@ cells as (
         null::uuid as campaign_id,
         null::int as limits_reached,
         rolled.measures,
+        null::numeric as delivery_ms,
         rolled.total_cost
     from rolled
 ),
@@ -451,7 +430,7 @@ measured as (
             0
         )::bigint as numerator,
         coalesce(sum(cells.measures[rules.denominator]), 0)::bigint as denominator,
-        sum(cells.total_cost) filter (where rules.kind = 'cost') as total_cost
+        case rules.kind when 'mean' then sum(cells.delivery_ms) when 'cost' then sum(cells.total_cost) end as total
     from rules
     left join (
         select
@@ -466,7 +445,7 @@ measured as (
             and (rules.channel is null or rules.channel = cells.channel)
             and (rules.provider is null or rules.provider = cells.provider)
             and (rules.campaign_id is null or rules.campaign_id = cells.campaign_id)
-    group by rules.tenant_id, rules.id
+    group by rules.tenant_id, rules.id, rules.kind
 ),
 
 valued as (
@@ -477,8 +456,8 @@ valued as (
             -- Half away from zero, in whole numbers: nothing is rounded twice.
             when 'rate'
                 then (20000 * measured.numerator + measured.denominator) / nullif(2 * measured.denominator, 0) * 0.01
-            when 'mean' then round(measured.numerator::numeric / nullif(measured.denominator, 0))
-            when 'cost' then measured.total_cost
+            when 'mean' then round(measured.total / nullif(measured.denominator, 0))
+            when 'cost' then nullif(measured.total, 'NaN')
             when 'percentile' then nullif(measured.denominator, 0)
             else measured.numerator
         end as value,

@@ -24,6 +24,7 @@ where
     and events.timestamp < :window_end
     and events.event_type <> 'api.request'
     and events.cost is not null
+    and events.cost <> 'NaN'
     and (:channel::text is null or events.channel = :channel)
     and (:campaign::uuid is null or events.campaign_id = :campaign)
 group by day

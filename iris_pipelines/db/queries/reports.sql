@@ -62,7 +62,8 @@ set
     deadline_minutes = :minutes
 where id = :report_id;
 
--- name: scheduled_reports(tenant_id)
+-- name: scheduled_reports(tenant_id, report_ids)
+-- Those of a tenant, if one is given, and those of some ids, if any are.
 select
     id,
     tenant_id,
@@ -76,23 +77,14 @@ select
     is_active,
     planned_until
 from iris.scheduled_reports
-where :tenant_id::uuid is null or tenant_id = :tenant_id
+where
+    (:tenant_id::uuid is null or tenant_id = :tenant_id)
+    and (:report_ids::uuid[] is null or id = any(:report_ids))
 order by name, id;
 
--- name: reports_to_plan()
+-- name: lock_reports_to_plan()
 -- Active reports; one that another planner is at work on is its business.
-select
-    id,
-    tenant_id,
-    definition,
-    schedule,
-    weekday,
-    month_day,
-    local_time,
-    recipients,
-    deadline_minutes,
-    is_active,
-    planned_until
+select id
 from iris.scheduled_reports
 where is_active
 order by id
@@ -202,22 +194,6 @@ where scheduled_report_id = :report_id and occurrence_date = :occurrence_date;
 update iris.report_occurrences
 set status = :status, claimed_until = null, note = :note
 where scheduled_report_id = :report_id and occurrence_date = :occurrence_date;
-
--- name: scheduled_report(report_id)^
-select
-    id,
-    tenant_id,
-    definition,
-    schedule,
-    weekday,
-    month_day,
-    local_time,
-    recipients,
-    deadline_minutes,
-    is_active,
-    planned_until
-from iris.scheduled_reports
-where id = :report_id;
 
 -- name: unfinished_report_hours(names, range_start, range_end)$
 -- How many hours of a range are still to be rebuilt in any of the relations.

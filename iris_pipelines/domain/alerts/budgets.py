@@ -64,7 +64,9 @@ class Budget:
         return f"campaign {self.campaign}" if self.campaign is not None else ""
 
     def reached(self, spend: Decimal) -> list[int]:
-        """The thresholds that have been reached, in order; compared exactly, not as rounded."""
+        """The thresholds that were reached, in order; compared exactly, not as rounded. None by what is no amount."""
+        if not spend.is_finite():
+            return []
         return [threshold for threshold in THRESHOLDS if spend * 100 >= self.amount * threshold]
 
     def message(self, threshold: int, spend: Decimal, currency: str) -> str:

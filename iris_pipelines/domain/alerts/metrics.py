@@ -24,8 +24,8 @@ class Measures:
     total_cost: Decimal | None = None
     delivery_times: int = 0
     """Deliveries that carry a time."""
-    delivery_ms: int = 0
-    """The sum of these times."""
+    delivery_ms: Decimal = Decimal(0)
+    """The sum of these times, which may be more than any one of them can be."""
     p95_delivery_ms: Decimal | None = None
     api_requests: int = 0
     api_failures: int = 0
@@ -98,9 +98,12 @@ def observe(metric: Watchable, measures: Measures) -> Observation:
             count = getattr(measures, metric.name)
             return Observation(Decimal(count), count)
         case Cost():
-            return Observation(measures.total_cost, measures.messages_sent)
+            # With an event among them that costs NaN, costs add up to no amount.
+            total = measures.total_cost
+            known = total is not None and total.is_finite()
+            return Observation(total if known else None, measures.messages_sent)
         case MeanTime():
-            mean = Decimal(measures.delivery_ms) / measures.delivery_times if measures.delivery_times else None
+            mean = measures.delivery_ms / measures.delivery_times if measures.delivery_times else None
             return Observation(_whole(mean), measures.delivery_times)
         case PercentileTime():
             return Observation(_whole(measures.p95_delivery_ms), measures.delivery_times)

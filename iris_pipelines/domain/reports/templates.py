@@ -6,72 +6,90 @@ from collections.abc import Mapping
 
 from iris_pipelines.domain.reports.definition import Format, InvalidDefinition, Order, ReportDefinition
 
+
+def _report(
+    name: str,
+    description: str,
+    *,
+    date_range: str,
+    metrics: str,
+    dimensions: str,
+    most: str | None = None,
+    file_format: Format = Format.PDF,
+) -> ReportDefinition:
+    """A definition from names with spaces between them; `most` is what the largest rows come first by."""
+    return ReportDefinition(
+        name=name,
+        description=description,
+        date_range=date_range,
+        metrics=tuple(metrics.split()),
+        dimensions=tuple(dimensions.split()),
+        order=() if most is None else (Order(field=most, direction="desc"),),
+        format=file_format,
+    )
+
+
 _ALL = (
-    ReportDefinition(
-        name="Weekly summary",
-        description="What was sent last week, what arrived, who read it and what it cost, day by day and by channel.",
+    _report(
+        "Weekly summary",
+        "What was sent last week, what arrived, who read it and what it cost, day by day and by channel.",
         date_range="previous_week",
-        metrics=(
-            *("messages_sent", "delivery_rate", "unique_recipients", "human_opens", "human_clicks", "conversions"),
-            *("error_rate", "p95_delivery_time_ms", "total_cost"),
-        ),
-        dimensions=("date", "channel"),
-        format=Format.PDF,
+        metrics="""
+            messages_sent delivery_rate unique_recipients human_opens human_clicks conversions
+            error_rate p95_delivery_time_ms total_cost
+        """,
+        dimensions="date channel",
     ),
-    ReportDefinition(
-        name="Campaign results",
-        description="Every campaign of the last month: reach, reactions of people (machines left out) and cost.",
+    _report(
+        "Campaign results",
+        "Every campaign of the last month: reach, reactions of people (machines left out) and cost.",
         date_range="previous_month",
-        metrics=(
-            *("messages_sent", "delivery_rate", "unique_recipients", "unique_open_rate", "human_open_rate"),
-            *("human_click_rate", "conversions", "messages_unsubscribed", "total_cost"),
-        ),
-        dimensions=("campaign",),
-        order=(Order(field="messages_sent", direction="desc"),),
-        format=Format.PDF,
+        metrics="""
+            messages_sent delivery_rate unique_recipients unique_open_rate human_open_rate human_click_rate
+            conversions messages_unsubscribed total_cost
+        """,
+        dimensions="campaign",
+        most="messages_sent",
     ),
-    ReportDefinition(
-        name="Provider comparison",
-        description="How reliable, how fast and how dear each provider was for each channel in the last 30 days.",
+    _report(
+        "Provider comparison",
+        "How reliable, how fast and how dear each provider was for each channel in the last 30 days.",
         date_range="last_30_days",
-        metrics=(
-            *("messages_sent", "delivery_rate", "error_rate", "avg_delivery_time_ms", "p95_delivery_time_ms"),
-            *("avg_cost_per_message", "total_cost"),
-        ),
-        dimensions=("channel", "provider"),
-        format=Format.PDF,
+        metrics="""
+            messages_sent delivery_rate error_rate avg_delivery_time_ms p95_delivery_time_ms
+            avg_cost_per_message total_cost
+        """,
+        dimensions="channel provider",
     ),
-    ReportDefinition(
-        name="Cost by campaign",
-        description="What each campaign cost last month, by channel.",
+    _report(
+        "Cost by campaign",
+        "What each campaign cost last month, by channel.",
         date_range="previous_month",
-        metrics=("total_cost", "avg_cost_per_message", "messages_sent", "conversions"),
-        dimensions=("campaign", "channel"),
-        order=(Order(field="total_cost", direction="desc"),),
-        format=Format.XLSX,
+        metrics="total_cost avg_cost_per_message messages_sent conversions",
+        dimensions="campaign channel",
+        most="total_cost",
+        file_format=Format.XLSX,
     ),
-    ReportDefinition(
-        name="Deliverability",
-        description="Failures, bounces and complaints of the last 30 days, by day and provider.",
+    _report(
+        "Deliverability",
+        "Failures, bounces and complaints of the last 30 days, by day and provider.",
         date_range="last_30_days",
-        metrics=(
-            *("messages_sent", "delivery_rate", "messages_failed", "error_rate", "messages_bounced", "bounce_rate"),
-            *("messages_complained", "complaint_rate", "messages_unsubscribed"),
-        ),
-        dimensions=("date", "provider"),
-        format=Format.PDF,
+        metrics="""
+            messages_sent delivery_rate messages_failed error_rate messages_bounced bounce_rate
+            messages_complained complaint_rate messages_unsubscribed
+        """,
+        dimensions="date provider",
     ),
-    ReportDefinition(
-        name="API usage",
-        description="Requests to each endpoint in the last 7 days, their errors and response times.",
+    _report(
+        "API usage",
+        "Requests to each endpoint in the last 7 days, their errors and response times.",
         date_range="last_7_days",
-        metrics=(
-            *("total_requests", "failed_requests", "api_error_rate", "client_errors", "server_errors"),
-            *("avg_response_time_ms", "p95_response_time_ms"),
-        ),
-        dimensions=("endpoint", "method"),
-        order=(Order(field="total_requests", direction="desc"),),
-        format=Format.PDF,
+        metrics="""
+            total_requests failed_requests api_error_rate client_errors server_errors
+            avg_response_time_ms p95_response_time_ms
+        """,
+        dimensions="endpoint method",
+        most="total_requests",
     ),
 )
 

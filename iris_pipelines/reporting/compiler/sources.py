@@ -72,10 +72,12 @@ split_part(coalesce(s.event_data ->> 'path', ''), '?', 1), '/', '//') || '/',
 METHOD: Sql = "upper(left(coalesce(nullif(s.event_data ->> 'method', ''), 'unknown'), 20))"
 
 # The same text as dbt's macros delivery_time_bucket and bucket_time give: a test compares them.
-TIME_BUCKET: Sql = """(case when s.duration_ms < 128 then greatest(s.duration_ms, 0)
-else 128 + floor(ln(s.duration_ms / 128.0::float8) / ln(1.02::float8)) end)::integer"""
-BUCKET_TIME: Sql = """(case when bucket < 128 then bucket::float8
-else 128 * power(1.02::float8, bucket - 128) * 2 * 1.02 / 2.02 end)"""
+TIME_BUCKET: Sql = """(case when s.duration_ms >= 128
+then 128 + floor(ln(s.duration_ms / 128.0::float8) / ln(1.02::float8)) when s.duration_ms > -128 then s.duration_ms
+else -128 - floor(ln(s.duration_ms / -128.0::float8) / ln(1.02::float8)) end)::integer"""
+BUCKET_TIME: Sql = """(case when abs(bucket) < 128 then bucket::float8
+else sign(bucket) * least(
+128 * power(1.02::float8, abs(bucket) - 128) * 2 * 1.02 / 2.02, 9223372036854774784) end)"""
 
 _EVENT_COUNTS: Mapping[str, Sql] = {
     "messages_sent": "(s.event_type = 'message.sent')::integer",
@@ -134,8 +136,8 @@ MESSAGE_EVENTS = Source(
         "channel": _CHANNEL,
         "provider": _PROVIDER,
         "campaign": _CAMPAIGN,
-        "country": "coalesce(s.geo_location ->> 'country', 'unknown')",
-        "error_code": "coalesce(s.error_code, 'none')",
+        "country": "coalesce(nullif(s.geo_location ->> 'country', ''), 'unknown')",
+        "error_code": "coalesce(nullif(s.error_code, ''), 'none')",
     },
     measures={
         **_EVENT_COUNTS,
@@ -248,7 +250,7 @@ API_REQUESTS = Source(
         "client_errors": "s.client_errors",
         "server_errors": "s.server_errors",
         "times": "case when s.response_time_ms is null then 0 else s.requests end",
-        "time_ms": "s.response_time_ms * s.requests",
+        "time_ms": "s.response_time_ms::numeric * s.requests",
     },
     bulk=5_000,
     instant=_DAY_START,

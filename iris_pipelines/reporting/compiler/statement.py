@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from iris_pipelines.domain.metrics import Difference, PercentileTime, Rate
+from iris_pipelines.domain.metrics import Cost, Difference, MeanCost, PercentileTime, Rate
 from iris_pipelines.domain.reports.subjects import CAMPAIGN, Time
 from iris_pipelines.domain.windows import DAY, Window
 from iris_pipelines.reporting.compiler.conditions import compared, text_condition
@@ -289,7 +289,9 @@ class _Compiler:
             return SQL("round(100.0 * {} / nullif({}, 0), 2)").format(
                 self._metric(metric.numerator), self._metric(metric.denominator)
             )
-        return SQL("b.{}").format(Identifier(name))
+        # An event may cost NaN, by plain SQL: what is no amount is missing.
+        value = SQL("nullif(b.{}, 'NaN')") if isinstance(metric, Cost | MeanCost) else SQL("b.{}")
+        return value.format(Identifier(name))
 
     def _having(self) -> Composable:
         conditions = [

@@ -17,7 +17,7 @@ _PARTS = {
 }
 _FUNCTIONS = {
     *("sum", "count", "min", "round", "floor", "ceil", "ln", "power", "width_bucket", "unnest", "strpos", "lower"),
-    *("upper", "left", "replace", "regexp_replace", "split_part", "timezone"),
+    *("upper", "left", "replace", "regexp_replace", "split_part", "timezone", "abs", "sign"),
 }
 _TYPES = {
     *("uuid", "text", "numeric", "int2", "int4", "int8", "bigint", "integer", "float8", "date", "timestamp"),
@@ -26,8 +26,19 @@ _TYPES = {
 _NODES = {
     *("A_ArrayExpr", "A_Const", "A_Expr", "A_Indirection", "A_Indices", "Alias", "BoolExpr", "Boolean", "CaseExpr"),
     *("BooleanTest", "CaseWhen", "CoalesceExpr", "CollateClause", "ColumnRef", "CommonTableExpr", "Float", "FuncCall"),
-    *("Integer", "JoinExpr", "NullTest", "ParamRef", "RangeFunction", "RangeSubselect", "RangeVar", "RawStmt"),
-    *("ResTarget", "SelectStmt", "SortBy", "String", "SubLink", "TypeCast", "TypeName", "WindowDef", "WithClause"),
+    *("Integer", "JoinExpr", "MinMaxExpr", "NullTest", "ParamRef", "RangeFunction", "RangeSubselect", "RangeVar"),
+    *(
+        "RawStmt",
+        "ResTarget",
+        "SelectStmt",
+        "SortBy",
+        "String",
+        "SubLink",
+        "TypeCast",
+        "TypeName",
+        "WindowDef",
+        "WithClause",
+    ),
 }
 
 

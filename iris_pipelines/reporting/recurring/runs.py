@@ -105,7 +105,7 @@ def _look_at(db: Database, claim: _Claim, now: datetime) -> DueReport:
         # After downtime everything is late: time to wait counts from when the occurrence was first seen.
         deadline = max(claim.occurs_at, claim.planned_at) + claim.report.deadline
         if unfinished and now < deadline:
-            reason = f"waits for {unfinished} hours of its period to be rebuilt, until {deadline:%Y-%m-%d %H:%M} UTC"
+            reason = f"waits for {_hours(unfinished)} of its period to be rebuilt, until {deadline:%Y-%m-%d %H:%M} UTC"
             queries().postpone_occurrence(
                 connection,
                 report_id=claim.report.id,
@@ -124,7 +124,7 @@ def _look_at(db: Database, claim: _Claim, now: datetime) -> DueReport:
         )
     notes = (
         [
-            f"{unfinished} hours of this period were still being rebuilt when this report had to go out: "
+            f"{_hours(unfinished)} of this period still had to be rebuilt when this report had to go out: "
             "their figures were counted from the event log, and events that arrive later are not in it."
         ]
         if unfinished
@@ -200,3 +200,7 @@ def _unfinished_hours(connection: Connection, period: Period, occurs_at: datetim
     start = floor(period.window.start, HOUR)
     built = built_consumers(connection)
     return int(queries().unfinished_report_hours(connection, names=built, range_start=start, range_end=end))
+
+
+def _hours(number: int) -> str:
+    return "1 hour" if number == 1 else f"{number:,} hours"

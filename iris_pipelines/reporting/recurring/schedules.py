@@ -137,15 +137,15 @@ def validated_recipients(recipients: Sequence[str]) -> tuple[str, ...]:
 def scheduled_reports(db: Database, tenant_id: UUID | None = None) -> list[ScheduledReport]:
     """The recurring reports of a tenant, or of all, by name."""
     with db.transaction() as connection:
-        return [_read(row) for row in queries().scheduled_reports(connection, tenant_id=tenant_id)]
+        return [_read(row) for row in queries().scheduled_reports(connection, tenant_id=tenant_id, report_ids=None)]
 
 
 def read_scheduled_report(connection: Connection, report_id: UUID) -> ScheduledReport:
     """One recurring report; raises UnknownReport."""
-    found = queries().scheduled_report(connection, report_id=report_id)
-    if found is None:
+    found = list(queries().scheduled_reports(connection, tenant_id=None, report_ids=[report_id]))
+    if not found:
         raise UnknownReport(f"there is no recurring report {report_id}: `iris report list` shows them")
-    return _read(found)
+    return _read(found[0])
 
 
 def stop_report(db: Database, tenant_id: UUID, report_id: UUID) -> None:
@@ -164,7 +164,8 @@ def plan_occurrences(db: Database, *, now: datetime) -> int:
     planned = 0
     with db.transaction() as connection:
         zones = dict(queries().tenant_zones(connection))
-        for row in list(queries().reports_to_plan(connection)):
+        locked = [report_id for (report_id,) in queries().lock_reports_to_plan(connection)]
+        for row in list(queries().scheduled_reports(connection, tenant_id=None, report_ids=locked)):
             try:
                 planned += _plan(connection, _read(row), zones, now)
             except IrisError as error:

@@ -11,6 +11,7 @@ import pytest
 from iris_pipelines.alerting.budgets import evaluate_budgets, forecast_month
 from iris_pipelines.alerting.rules import silence
 from iris_pipelines.db.database import Database
+from iris_pipelines.domain.windows import DAY
 from tests.integration.alerting.platform import MINUTE, NOW, event, insert, make_tenant, messages, rows
 
 CAMPAIGN = UUID(int=77)
@@ -140,6 +141,25 @@ def test_a_budget_reached_in_silence_is_told_of_after_it(database: Database, ten
     evaluate_budgets(database, now=NOW + 10 * MINUTE)
     evaluate_budgets(database, now=NOW + 11 * MINUTE)
     assert [kind for kind, *_ in messages(database)] == ["firing"]
+
+
+def test_a_cost_that_is_no_number_reaches_nothing_and_stops_no_other(database: Database, tenant: UUID) -> None:
+    other = make_tenant(database, UUID(int=11))
+    for each in (tenant, other):
+        set_budget(database, each, "100")
+        for days in range(1, 40):
+            spend(database, each, "1", at=NOW - timedelta(days=days))
+    spend(database, tenant, "NaN")
+    spend(database, tenant, "NaN", at=NOW - timedelta(days=30))
+    spend(database, other, "60")
+    assert evaluate_budgets(database, now=NOW).budgets == 2
+    assert told(database) == ["Budget 75% reached: $79.00 / $100.00"]
+    assert forecast_month(database, other, now=NOW) is not None
+    with database.transaction() as connection:
+        connection.execute("delete from iris.analytics_events where cost = 'NaN' and timestamp > %s", (NOW - DAY,))
+    spend(database, tenant, "60")
+    evaluate_budgets(database, now=NOW + MINUTE)
+    assert len(told(database)) == 2
 
 
 def test_a_budget_that_says_nonsense_stops_no_other(database: Database, tenant: UUID) -> None:

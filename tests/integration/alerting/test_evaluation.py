@@ -115,6 +115,25 @@ def test_no_data_alerts_where_that_was_asked_for(database: Database, tenant: UUI
     assert "no data for delivery rate over the last 15 min" in message
 
 
+def test_costs_that_add_up_to_no_number_are_no_data_and_stop_no_rule(database: Database, tenant: UUID) -> None:
+    condition = {"metric": "total_cost", "operator": "<", "threshold": 5}
+    make_rule(database, tenant, condition=condition)
+    for name, wanted in (("no data", {"no_data": "alert"}), ("any", {"operator": ">="})):
+        make_rule(database, tenant, name=name, condition={**condition, **wanted})
+    send(database, tenant, 1, delivered=0, at=NOW - MINUTE, cost="4")
+    assert evaluate_rules(database, now=NOW).firing == 2
+    send(database, tenant, 1, delivered=0, at=NOW - MINUTE, cost="2")
+    assert evaluate_rules(database, now=NOW).firing == 1
+    send(database, tenant, 1, delivered=0, at=NOW - MINUTE, cost="NaN")
+    evaluate_rules(database, now=NOW + MINUTE)
+    states = rows(
+        database,
+        "select rules.name, states.state from iris.alert_rule_states as states"
+        " inner join iris.alert_rules as rules on states.rule_id = rules.id order by rules.name",
+    )
+    assert states == [("any", "firing"), ("low delivery", "unknown"), ("no data", "firing")]
+
+
 def test_no_messages_are_a_count_of_zero(database: Database, tenant: UUID) -> None:
     make_rule(database, tenant, condition={"metric": "messages_sent", "operator": "<", "threshold": 1})
     assert evaluate_rules(database, now=NOW).firing == 1

@@ -163,7 +163,7 @@ def test_a_report_waits_until_its_period_is_complete(tenant: Database) -> None:
     note_stale(tenant, datetime(2026, 3, 26, 22, tzinfo=UTC))
     (waiting,) = looked(tenant, MORNING)
     assert waiting.outcome is Outcome.WAITING
-    assert "waits for 1 hours of its period to be rebuilt" in waiting.reason
+    assert "waits for 1 hour of its period to be rebuilt" in waiting.reason
     assert looked(tenant, MORNING + MINUTE) == []
     rebuilt(tenant)
     (made,) = looked(tenant, MORNING + 5 * MINUTE)
@@ -178,7 +178,7 @@ def test_past_its_deadline_it_goes_out_and_says_so(tenant: Database) -> None:
     assert outcomes(tenant, MORNING + 2 * HOUR - MINUTE) == [(27, "waiting")]
     (made,) = looked(tenant, MORNING + 2 * HOUR)
     assert made.made is not None
-    assert "1 hours of this period were still being rebuilt" in made.made.notes[0]
+    assert "1 hour of this period still had to be rebuilt" in made.made.notes[0]
     (run,) = report_history(tenant, TENANT)
     assert run.notes == list(made.made.notes)
 
@@ -416,7 +416,7 @@ def test_a_note_of_the_report_is_in_its_mail(tenant: Database, inbox: Inbox) -> 
     looked(tenant, MORNING)
     looked(tenant, MORNING + 2 * HOUR)
     sent(tenant, inbox, MORNING + 2 * HOUR)
-    assert "Note: 1 hours of this period were still being rebuilt" in body(inbox.mails[0][1]).replace("\n", " ")
+    assert "Note: 1 hour of this period still had to be rebuilt" in body(inbox.mails[0][1]).replace("\n", " ")
 
 
 def test_a_mail_that_is_not_taken_now_is_tried_again_and_is_the_same(tenant: Database, inbox: Inbox) -> None:

@@ -92,7 +92,7 @@ def recount(events: Sequence[tuple[Any, ...]], scope: Scope, *, of_requests: boo
         count("email.complaint"),
         sum(costs, Decimal(0)) if costs else None,
         len(times),
-        sum(times),
+        Decimal(sum(times)),
         percentile(times),
         count("api.request"),
         sum(each[1] == "api.request" and each[8] is not True for each in seen),

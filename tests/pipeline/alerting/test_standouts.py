@@ -19,7 +19,7 @@ from iris_pipelines.domain.alerts.lifecycle import Standing, State, advance
 from iris_pipelines.domain.alerts.metrics import WATCHABLE
 from iris_pipelines.domain.alerts.rules import Rule
 from iris_pipelines.domain.windows import HOUR
-from tests.integration.alerting.platform import MINUTE, NOW, insert, make_rule, make_tenant, rows, send
+from tests.integration.alerting.platform import MINUTE, NOW, event, insert, make_rule, make_tenant, rows, send
 from tests.pipeline.alerting.test_measures import CAMPAIGNS, TENANTS, random_event
 from tests.pipeline.conftest import Pipeline
 
@@ -132,6 +132,22 @@ def test_all_rules_at_once_come_to_what_they_come_to_one_by_one(
             with database.transaction() as connection:
                 connection.execute("delete from iris.analytics_events where duration_ms between 100 and 3000")
     assert left_alone > 50  # the control: were all rules looked at, the comparison would show nothing
+
+
+def test_times_that_add_up_to_more_than_a_bigint_stop_no_rule(pipeline: Pipeline, database: Database) -> None:
+    tenant = make_tenant(database)
+    longest = 2**63 - 1
+    insert(database, [event(tenant, "message.delivered", NOW - MINUTE, duration_ms=longest)] * 3)
+    pipeline.refresh(now=NOW)
+    mean = {"metric": "avg_delivery_time_ms", "operator": ">=", "threshold": 2**62}
+    rules = [make_rule(database, tenant, condition=condition) for condition in (mean, {"threshold": 10})]
+    send(database, tenant, 10, delivered=0, at=NOW - MINUTE)
+    assert evaluate_rules(database, now=NOW).firing == 1
+    with database.transaction() as connection:
+        connection.execute("update iris.alert_rule_states set state = 'ok'")
+        connection.execute("delete from iris.system_alerts")
+    with database.snapshot() as connection:
+        assert find_standouts(connection, now=NOW).standouts == {(tenant, rules[0])}
 
 
 def test_a_rule_that_was_changed_by_plain_sql_is_read_again(pipeline: Pipeline, database: Database) -> None:

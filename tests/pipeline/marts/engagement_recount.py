@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from iris_pipelines.db.database import Database
+from iris_pipelines.domain.events import EVENT_TYPES
 
 Row = dict[str, Any]
 ContactKey = tuple[UUID, UUID]
@@ -59,7 +60,7 @@ class Contacts:
         scores = {}
         for key, events in self.events.items():
             counted = [event for event in events if 0 <= (as_of - event.day).days <= 89]
-            if counted:
+            if any(event.event_type in EVENT_TYPES for event in counted):
                 scores[key] = {**_score(counted, as_of), "last_engagement_at": self.last_engagement(key, as_of)}
         return scores
 

@@ -45,6 +45,8 @@ def test_marts_equal_a_recount_also_after_late_erased_and_corrected_events(
     corners = [
         {"event_type": "message.delivered", "provider": "twilio", "duration_ms": 2**40},
         {"event_type": "message.delivered", "channel": "push", "duration_ms": 1},
+        *[{"event_type": "message.delivered", "channel": "sms", "duration_ms": -(2**n)} for n in (0, 7, 40)],
+        {"event_type": "message.sent", "channel": "sms", "cost": "-0.000001"},
         {"event_type": "message.opened", "channel": "push", "is_machine": True, "contact_id": UUID(int=9)},
         {"event_type": "link.clicked", "channel": "push", "contact_id": UUID(int=9)},
         {"event_type": "email.complaint", "channel": "email", "success": False},
@@ -94,11 +96,37 @@ def test_a_day_without_events_has_no_row_and_without_a_denominator_no_rate(
     }
 
 
+def test_no_figure_is_too_large_or_too_small_for_the_marts(pipeline: Pipeline, database: Database) -> None:
+    shortest, longest = -(2**63), 2**63 - 1
+    for channel, duration_ms in (("push", longest), ("sms", shortest)):
+        for event_type in ("message.delivered", "api.request"):
+            event = {"event_type": event_type, "channel": channel, "provider": "p", "duration_ms": duration_ms}
+            path = {"path": f"/{channel}"}
+            insert(database, MARCH - DAY, *[{**event, "event_data": path, "cost": "-9999.999999"}] * 2)
+    pipeline.refresh(now=NOW)
+    times = ("avg_delivery_time_ms", "p50_delivery_time_ms", "p99_delivery_time_ms")
+    rows = recount.stored(database, "analytics.channel_daily", CHANNEL)
+    assert {channel: [row[name] for name in times] for (_, _, channel), row in rows.items()} == {
+        "push": [longest] * 3,
+        "sms": [shortest] * 3,
+    }
+    rankings = recount.stored(database, "analytics.provider_rankings", recount.RANKING_KEY)
+    p95 = {channel: row["p95_delivery_time_ms"] for (*_, channel, _), row in rankings.items()}
+    assert p95 == {"push": pytest.approx(longest, rel=0.01), "sms": pytest.approx(shortest, rel=0.01)}
+    usage = recount.stored(database, "analytics.api_usage_daily", ["tenant_id", "date", "endpoint", "method"])
+    assert {(row["avg_response_time_ms"], row["p95_response_time_ms"]) for row in usage.values()} == {
+        (longest, longest),
+        (shortest, shortest),
+    }
+
+
 @pytest.mark.parametrize("seed", [7, 8])
 def test_percentiles_of_a_range_are_those_of_the_range_to_one_per_cent(
     pipeline: Pipeline, database: Database, seed: int
 ) -> None:
     load(database, MARCH - 5 * DAY, NOW, events_per_day=1500, seed=seed)
+    early = [{"event_type": "message.delivered", "channel": "push", "duration_ms": -n * n} for n in range(40)]
+    insert(database, MARCH - 2 * DAY, *early)
     pipeline.refresh(now=NOW)
     start, end = (MARCH - 4 * DAY).date(), MARCH.date()
     of_range = rendered(

@@ -185,6 +185,24 @@ def test_a_threshold_is_reached_before_rounding(pipeline: Pipeline, database: Da
     assert (row["percent_used"], row["threshold"]) == (90, 75)
 
 
+def test_a_budget_may_have_spaces_and_decimals_and_no_share_of_it_is_no_number(
+    pipeline: Pipeline, database: Database
+) -> None:
+    for number, setting in enumerate((" 1000 ", "1000.", "1000.0000000", "1e3", "-5", ""), start=1):
+        create_tenant(database, Tenant(UUID(int=number), "Acme"))
+        execute(
+            database, "insert into iris.tenant_settings values (%s, 'monthly_budget', %s)", UUID(int=number), setting
+        )
+        insert(database, MARCH, {"event_type": "message.sent", "cost": 750}, tenant_id=UUID(int=number))
+    insert(database, MARCH, {"event_type": "message.sent", "cost": "NaN"}, tenant_id=UUID(int=3))
+    pipeline.refresh(now=NOW)
+    found = _fetch(
+        database,
+        "select percent_used, threshold from analytics.budget_status where month = '2024-03-01' order by tenant_id",
+    )
+    assert found == [(Decimal(75), 75), (Decimal(75), 75), *[(None, None)] * 4]
+
+
 def _fetch(database: Database, statement: str) -> list[tuple[Any, ...]]:
     with database.transaction() as connection:
         return connection.execute(statement.encode()).fetchall()

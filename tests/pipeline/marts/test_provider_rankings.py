@@ -44,6 +44,13 @@ def test_rankings_equal_a_recount_also_after_late_erased_and_corrected_events(
         {"event_type": "message.opened", "channel": "sms", "provider": "silent", "success": None},
         {"event_type": "message.delivered", "channel": "sms", "provider": "early", "duration_ms": 2**40},
         {"event_type": "message.delivered", "channel": None, "provider": "early", "duration_ms": 0},
+        {
+            "event_type": "message.delivered",
+            "channel": "sms",
+            "provider": "back",
+            "duration_ms": -12345,
+            "cost": "-0.1",
+        },
         {"event_type": "weather.changed", "channel": "sms", "provider": "weather", "cost": 3},
         {"event_type": "weather.changed", "channel": "sms", "provider": "free", "cost": 3},
         {"event_type": "message.sent", "channel": "sms", "provider": None, "cost": 1},

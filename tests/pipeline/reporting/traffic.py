@@ -52,11 +52,11 @@ def _event(draw: random.Random, at: datetime) -> tuple[Any, ...]:
         None if is_request else draw.choice(["sms", "email", "voice", None]),
         None if is_request else draw.choice(["twilio", "sendgrid", "telnyx", None]),
         Jsonb(data) if is_request else None,
-        draw.choice([None, Jsonb({"country": draw.choice(["DE", "NP", "US"])})]),
+        draw.choice([None, Jsonb({"country": draw.choice(["DE", "NP", "US", ""])})]),
         draw.choice([None, round(draw.random(), 6)]),
         draw.choice([None, draw.randint(0, 127), draw.randint(128, 90_000)]),
         draw.choice([True, False, None]),
-        draw.choice(["30003", "30008", None]) if kind == "message.failed" else None,
+        draw.choice(["30003", "30008", "", None]) if kind == "message.failed" else None,
         kind in ("message.opened", "link.clicked") and draw.random() < 0.3,
     )
 

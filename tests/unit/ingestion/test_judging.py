@@ -44,7 +44,7 @@ USUAL: dict[str, Any] = {
     "is_machine": False,
 }
 UUIDS = [str(UUID(int=7)), str(UUID(int=7)).upper(), UUID(int=7).hex, "no uuid", "11111111-2222-4333-8444-55555555555g"]
-NAMES = ["p" * 255, "p" * 256, "SMS", " email ", "voice", "fax", "  ", "twilio", "Sendgrid\x00"]
+NAMES = ["SMS", " email ", "voice", "fax", "  ", "twilio", "Sendgrid\x00", "é" * 255, "p" * 255, "p" * 256]
 OBJECTS: list[Any] = [
     {},
     {"a": 5.0},
@@ -386,6 +386,15 @@ def test_an_unknown_column_goes_to_event_data() -> None:
     judged = judge_batch(ColumnBatch("test", 1, columns), now=NOW, history_start=HISTORY_START)
     found = [row["event_data"] for row in judged.events.to_pylist()]
     assert [b'"region":"eu"' in each for each in found] == [True, False] * 35
+
+
+@pytest.mark.parametrize(("characters", "is_accepted"), [(255, True), (256, False)])
+def test_the_name_of_a_provider_is_no_longer_than_an_index_holds(characters: int, is_accepted: bool) -> None:
+    judged = judge({**USUAL, "provider": " " + "ß" * characters}, now=NOW, history_start=HISTORY_START)
+    assert isinstance(judged, Event) is is_accepted
+    if isinstance(judged, Rejection):
+        assert judged.reason == "invalid_field"
+        assert judged.detail.endswith("expected a name of at most 255 characters")
 
 
 def test_no_records_are_no_events() -> None:

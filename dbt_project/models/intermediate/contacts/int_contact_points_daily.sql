@@ -12,6 +12,7 @@ select
     (count(*) filter (where event_type = 'conversion'))::integer as converted,
     (count(*) filter (where event_type = 'message.opened' and is_machine))::integer as machine_opened,
     (count(*) filter (where event_type = 'link.clicked' and is_machine))::integer as machine_clicked,
+    bool_or({{ is_messaging('event_type') }}) as is_active,
     max(timestamp) filter (where {{ earns_points('event_type') }}) as last_engagement_at
 
 from {{ ref('stg_iris__events') }}

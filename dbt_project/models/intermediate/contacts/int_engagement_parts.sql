@@ -37,6 +37,7 @@ in_reach as (
     where
         (select basis.is_kept and not basis.is_day_before from basis)
         and points.date between {{ first_day(range) }} - 89 and {{ last_day(range) }}
+        and points.is_active
 
 ),
 
@@ -60,7 +61,7 @@ today as (
     select *
 
     from {{ points }}
-    where (select basis.is_day_before from basis) and date = {{ first_day(range) }}
+    where (select basis.is_day_before from basis) and is_active and date = {{ first_day(range) }}
 
 ),
 
@@ -69,7 +70,7 @@ settled as (
     select *
 
     from {{ points }}
-    where (select basis.is_day_before from basis) and date = {{ first_day(range) }} - 81
+    where (select basis.is_day_before from basis) and is_active and date = {{ first_day(range) }} - 81
 
 ),
 
@@ -78,7 +79,7 @@ gone as (
     select *
 
     from {{ points }}
-    where (select basis.is_day_before from basis) and date = {{ first_day(range) }} - 90
+    where (select basis.is_day_before from basis) and is_active and date = {{ first_day(range) }} - 90
 
 ),
 

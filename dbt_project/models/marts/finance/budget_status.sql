@@ -8,7 +8,7 @@ budgets as (
         tenants.timezone,
         tenants.currency,
         case
-            when settings.setting_value ~ '^[0-9]{1,15}([.][0-9]{1,6})?$' then settings.setting_value::numeric
+            when settings.setting_value ~ '^\s*[0-9]{1,15}([.][0-9]*)?\s*$' then settings.setting_value::numeric
         end as monthly_budget
 
     from {{ ref('stg_iris__tenants') }} as tenants
@@ -55,9 +55,9 @@ final as (
         coalesce(budgets.currency, 'USD') as currency,
         budgets.monthly_budget,
         coalesce(spent.current_spend, 0) as current_spend,
-        {{ rate('coalesce(spent.current_spend, 0)', 'budgets.monthly_budget') }} as percent_used,
+        {{ rate("nullif(coalesce(spent.current_spend, 0), 'NaN')", 'budgets.monthly_budget') }} as percent_used,
         case
-            when budgets.monthly_budget <= 0 then null
+            when budgets.monthly_budget <= 0 or spent.current_spend = 'NaN' then null
             when spent.current_spend >= budgets.monthly_budget then 100
             when spent.current_spend >= budgets.monthly_budget * 0.90 then 90
             when spent.current_spend >= budgets.monthly_budget * 0.75 then 75

@@ -3,7 +3,7 @@
 from iris_pipelines.db.migrations import run_script
 
 revision = "0019"
-down_revision = "0016"
+down_revision = "0018"
 
 
 def upgrade() -> None:

@@ -33,9 +33,14 @@ class Change:
     tone: str
 
 
+def fixed(value: Decimal, places: int) -> str:
+    """With so many decimals, rounded half away from zero: Python's own formats round half to even."""
+    return f"{value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
+
+
 def money(value: Decimal, currency: str, places: int = 2) -> str:
     """An amount with its currency; more places where two would show nothing."""
-    amount = f"{value:,.{places}f}"
+    amount = fixed(value, places)
     symbol = _SYMBOLS.get(currency)
     return f"{amount} {currency}" if symbol is None else f"{symbol}{amount}"
 
@@ -47,13 +52,13 @@ def figure(metric: str, cell: Cell, currency: str) -> str:
         return NOTHING
     value = Decimal(cell)
     if unit is Unit.PERCENT:
-        return f"{value:,.2f} %"
+        return f"{fixed(value, 2)} %"
     if unit is Unit.COST:
         return money(value, currency, 2 if abs(value) >= 1 or value == 0 else 4)
     if unit is Unit.MEAN_COST:
         return money(value, currency, 4 if abs(value) >= Decimal("0.01") or value == 0 else 6)
     if unit is Unit.MILLISECONDS:
-        return f"{value:,} ms" if abs(value) < 10_000 else f"{value / 1000:,.1f} s"
+        return f"{value:,} ms" if abs(value) < 10_000 else f"{fixed(value / 1000, 1)} s"
     return f"{value:,}"
 
 
@@ -68,7 +73,7 @@ def table_cell(column: Column, value: Cell) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Decimal):
-        return f"{value:,.{ {Unit.PERCENT: 2, Unit.COST: 2, Unit.MEAN_COST: 6}.get(column.unit or Unit.COUNT, 0) }f}"
+        return fixed(value, {Unit.PERCENT: 2, Unit.COST: 2, Unit.MEAN_COST: 6}.get(column.unit or Unit.COUNT, 0))
     return breakable(readable(str(value)))
 
 
