@@ -86,7 +86,7 @@ class EngagementBenchmark:
         """Seconds for the scores as of a day that is new, as they are made each night."""
         with self.database.transaction() as connection:
             connection.execute(
-                "delete from analytics_intermediate.int_engagement_parts where as_of_date = %s", (day.start.date(),)
+                "select iris.drop_day_partition('analytics_intermediate.int_engagement_parts', %s)", (day.start.date(),)
             )
             rebuild_id = request_rebuild(connection, [day])
         started = time.monotonic()
