@@ -63,12 +63,12 @@ _CAMPAIGN: Sql = "coalesce(s.campaign_id, '00000000-0000-0000-0000-000000000000'
 _DAY_START: Sql = "s.date::timestamp at time zone 'UTC'"
 
 # The same text as dbt's macros path_with_ids_folded and endpoint give: a test compares them.
-ENDPOINT: Sql = """left(coalesce(nullif(left(replace(regexp_replace(replace(left(replace(regexp_replace(replace(
-split_part(coalesce(s.event_data ->> 'path', ''), '?', 1), '/', '//') || '/',
-'/(?:[0-9]+|[0-9a-fA-F]+-[0-9a-fA-F]+-[0-9a-fA-F-]+)/', '/:id/', 'g'), '//', '/'), -1), '/', '//') || '/',
+ENDPOINT: Sql = """left(coalesce(nullif(regexp_replace(regexp_replace(
+split_part(coalesce(s.event_data ->> 'path', ''), '?', 1),
+'/(?:[0-9]+|[0-9a-fA-F]+-[0-9a-fA-F]+-[0-9a-fA-F-]+)(?![^/])', '/:id', 'g'),
 '/(?:[+]?[0-9]+(?:-[0-9]+)*|[0-9a-fA-F]{16,}|(?=[^/]*[0-9])[0-9a-fA-F]{8,15}|(?=[^/]*[0-9][^/]*[0-9])(?:[A-Za-z]+[_-])*\
-[A-Za-z0-9]{16,}|(?=[^/]*[0-9])(?=[^/]*[a-z])(?=[^/]*[A-Z])[A-Za-z0-9_-]{20,}|[^/]*(?:@|%%40)[^/]*)/', '/:id/', 'g'),
-'//', '/'), -1), ''), 'unknown'), 400)"""
+[A-Za-z0-9]{16,}|(?=[^/]*[0-9])(?=[^/]*[a-z])(?=[^/]*[A-Z])[A-Za-z0-9_-]{20,}|[^/]*(?:@|%%40)[^/]*)(?![^/])', '/:id',
+'g'), ''), 'unknown'), 400)"""
 METHOD: Sql = "upper(left(coalesce(nullif(s.event_data ->> 'method', ''), 'unknown'), 20))"
 
 # The same text as dbt's macros delivery_time_bucket and bucket_time give: a test compares them.
