@@ -74,28 +74,23 @@ class RollupBenchmark:
 
     def whole_graph_against_a_scan(self, day: Window) -> Ratio:
         """A rebuild of one day of every model, and of its campaigns, against a scan of it with five cheap columns."""
-        models = [model.name for model in rebuilt_models(self.dbt.manifest())]
-        self._rebuild(models, [day])
-        scans, rebuilds = [], []
-        with self._without_autovacuum() as vacuum:
-            for _ in range(self.repeats):
-                vacuum()
-                scans.append(self._scan(day))
-                rebuilds.append(self._net(models, [day]))
-        return Ratio.of("every model of a day / a cheap scan of it", rebuilds, scans)
+        return self._whole_graph("every model of a day / a cheap scan of it", day, self._cpu)
 
     def whole_graph_on_the_clock(self, day: Window) -> Ratio:
         """The same in seconds on the clock, on as many connections as dbt has threads, without what dbt adds to it."""
+        return self._whole_graph("every model of a day / a cheap scan of it, both on the clock", day, _seconds)
+
+    def _whole_graph(self, figure: str, day: Window, cost: Callable[[Callable[[], None]], float]) -> Ratio:
         models = [model.name for model in rebuilt_models(self.dbt.manifest())]
         self._rebuild(models, [day])
         scans, rebuilds = [], []
         with self._without_autovacuum() as vacuum:
             for _ in range(self.repeats):
                 vacuum()
-                scans.append(_seconds(lambda: self._run_scan(day)))
-                around = _seconds(lambda: self._rebuild(models, []))
-                rebuilds.append(_seconds(lambda: self._rebuild(models, [day])) - around)
-        return Ratio.of("every model of a day / a cheap scan of it, both on the clock", rebuilds, scans)
+                scans.append(cost(lambda: self._run_scan(day)))
+                around = cost(lambda: self._rebuild(models, []))
+                rebuilds.append(cost(lambda: self._rebuild(models, [day])) - around)
+        return Ratio.of(figure, rebuilds, scans)
 
     def against_duckdb(self, day: Window, folder: Path) -> Ratio:
         """A rebuild of one day of `analytics_hourly` against DuckDB's from Parquet, with one thread."""

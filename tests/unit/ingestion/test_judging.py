@@ -397,6 +397,15 @@ def test_the_name_of_a_provider_is_no_longer_than_an_index_holds(characters: int
         assert judged.detail.endswith("expected a name of at most 255 characters")
 
 
+@pytest.mark.parametrize(("duration_ms", "is_accepted"), [(2**53 - 1, True), (2**53, False)])
+def test_a_duration_is_no_longer_than_percentiles_can_tell_apart(duration_ms: int, is_accepted: bool) -> None:
+    judged = judge({**USUAL, "duration_ms": duration_ms}, now=NOW, history_start=HISTORY_START)
+    assert isinstance(judged, Event) is is_accepted
+    if isinstance(judged, Rejection):
+        assert judged.reason == "invalid_field"
+        assert "duration_ms" in judged.detail
+
+
 def test_no_records_are_no_events() -> None:
     judged = judge_batch(ObjectBatch("test", [], []), now=NOW, history_start=HISTORY_START)
     assert (judged.events.schema, len(judged.events), judged.rejections) == (SCHEMA, 0, [])
